@@ -1,0 +1,229 @@
+"""All packets through a node: its hooks in their order, and the routing decision between them.
+
+    prerouting → routing decision → input, or forward → postrouting
+    output → routing decision → postrouting (→ prerouting → input, by lo)
+
+What comes of it has the ends of all packets as leaves: `delivered` to the node itself, `sent` on,
+`dropped`, `rejected`, or `open` where a rule decides that nobody understands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from netlab.prove.diagram import Diagram, Diagrams, Leaf, Place, State, Way, child
+from netlab.prove.space import (
+    CT,
+    DADDR,
+    DPORT,
+    IIF,
+    LOOPBACK_LINK,
+    NEW,
+    NO_LINK,
+    OIF,
+    Region,
+    Space,
+    meet,
+)
+from netlab.prove.steps import Hooked, Rules
+from netlab.prove.walk import ACCEPTED, LEFT, Walker
+
+Entry = Literal["PREROUTING", "OUTPUT"]
+
+ROUTE = "ROUTE"
+"""Where the routing decision is, on a path."""
+
+_ENDS = {"IN": "delivered", "ON": "sent"}
+_PATHS: Mapping[str, tuple[str, ...]] = {
+    "PREROUTING": ("PREROUTING", ROUTE),
+    "OUTPUT": ("OUTPUT", ROUTE),
+    "input": ("INPUT", "IN"),
+    "forward": ("FORWARD", "POSTROUTING", "ON"),
+    "postrouting": ("POSTROUTING", "ON"),
+    "loop": ("POSTROUTING", "PREROUTING", "INPUT", "IN"),
+}
+_BEHIND: Mapping[str, tuple[str, str]] = {
+    "PREROUTING": ("input", "forward"),
+    "OUTPUT": ("loop", "postrouting"),
+}
+"""The paths behind the routing decision, of what is the node's own and of the rest."""
+
+
+class _At(NamedTuple):
+    """Where all packets of a region are: on a path, before a hook's chain."""
+
+    path: str
+    hook: int
+    chain: int
+
+
+class Hooks:
+    """A node's rules, of whichever kinds they are, as functions of the header."""
+
+    def __init__(self, rules: Sequence[Rules], space: Space, diagrams: Diagrams) -> None:
+        self.space, self.diagrams = space, diagrams
+        self._walker = Walker(space, diagrams)
+        self._hooks = _in_order(rules)
+        self._known: dict[tuple[str, _At, State, Region], Diagram] = {}
+
+    def ends(self, entry: Entry, region: Region) -> Diagram:
+        """What becomes of all packets of a region that come in, or that the node sends."""
+        if entry == "OUTPUT":
+            region = _with(region, IIF, NO_LINK)
+        found = self._follow(entry, _At(entry, 0, 0), State(), region)
+        return self.diagrams.altered(found, self._settled)
+
+    def _follow(self, entry: str, at: _At, state: State, region: Region) -> Diagram:
+        key = (entry, at, state, region)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._followed(entry, at, state, region)
+        return found
+
+    def _followed(self, entry: str, at: _At, state: State, region: Region) -> Diagram:
+        hook = _PATHS[at.path][at.hook]
+        if hook in _ENDS:
+            return self.diagrams.certain(Way(_ENDS[hook], state))
+        if hook == ROUTE:
+            return self._routed(entry, state, region)
+        chains = self._hooks.get(hook, ())
+        if at.chain == len(chains):
+            return self._follow(entry, _At(at.path, at.hook + 1, 0), state, region)
+        return self._asked(entry, at, hook, chains[at.chain], state, region)
+
+    def _routed(self, entry: str, state: State, region: Region) -> Diagram:
+        here, on = _BEHIND[entry]
+        mine = meet(region[DADDR], self.space.local)
+        sent = self._follow(entry, _At(on, 0, 0), state, region)
+        if not mine:
+            return sent
+        looped = _with(_with(region, IIF, LOOPBACK_LINK), OIF, LOOPBACK_LINK)
+        into = looped if here == "loop" else region
+        kept = self._follow(entry, _At(here, 0, 0), state, into)
+        return self.diagrams.graft(((DADDR, self.space.local),), kept, sent)
+
+    def _asked(
+        self, entry: str, at: _At, hook: str, base: Hooked, state: State, region: Region
+    ) -> Diagram:
+        behind = at._replace(chain=at.chain + 1)
+        if not base.is_nat:
+            return self._through(entry, behind, base, state, region)
+        skipped = self._follow(entry, behind, state, region)
+        first = meet(region[CT], NEW)
+        if not first or not _translates(entry, hook, state):
+            return skipped
+        part = (*region[:CT], first, *region[CT + 1 :])
+        asked = self._through(entry, behind, base, state, part)
+        return self.diagrams.graft(((CT, NEW),) if first != region[CT] else (), asked, skipped)
+
+    def _through(
+        self, entry: str, behind: _At, base: Hooked, state: State, region: Region
+    ) -> Diagram:
+        """A base chain and all that comes after it."""
+        asked = self._walker.base(base.rules, base.table, base.chain, state, region)
+        gone = self.diagrams.altered(asked, lambda leaf: self._policy(leaf, base))
+        plain = {
+            way: self._follow(entry, behind, way.state, region)
+            for way in gone.going
+            if way.state.to == state.to
+        }
+        whole = list(region)
+        whole[DADDR], whole[DPORT] = self.space.all[DADDR], self.space.all[DPORT]
+
+        def turned(way: Way) -> Diagram:
+            """Behind a translation: as any packet with that destination."""
+            there = self._follow(entry, behind, way.state._replace(to=None), tuple(whole))
+            return self._sent_to(there, way.state)
+
+        return self.diagrams.resumed(gone, plain, turned)
+
+    def _policy(self, leaf: Leaf, base: Hooked) -> Leaf:
+        """Ways that left a base chain, on by its policy or not."""
+
+        def after(way: Way) -> Way:
+            if way.at == LEFT and base.drops:
+                return Way("dropped", way.state, Place(base.table, base.chain))
+            return Way(ACCEPTED, way.state) if way.at == LEFT else way
+
+        return self.diagrams.ways(leaf, after)
+
+    def _sent_to(self, there: Diagram, state: State) -> Diagram:
+        assert state.to is not None
+        address, port = state.to
+        if address is None:
+            there = self._same_address(there)
+        else:
+            there = child(there, DADDR, address)
+        if port is not None:
+            there = self._at_port(there, port)
+        alter = lambda leaf: self.diagrams.ways(leaf, lambda way: _to(way, state))  # noqa: E731
+        return self.diagrams.altered(there, alter)
+
+    def _same_address(self, there: Diagram) -> Diagram:
+        return there
+
+    def _at_port(self, there: Diagram, port: int) -> Diagram:
+        """With the port settled, where addresses may still be asked for."""
+        if there.field > DADDR:
+            return child(there, DPORT, port)
+        children = [child(one, DPORT, port) for one in there.children]  # type: ignore[union-attr]
+        return self.diagrams.node(DADDR, there.ends, children)
+
+    def _settled(self, leaf: Leaf) -> Leaf:
+        """The ends alone: no mark, and no doubt where both ways come to the same."""
+        if not any(way.state.doubts for way, _ in leaf.ways):
+            return self.diagrams.ways(leaf, _end)
+        return self._without_doubt(leaf)
+
+    def _without_doubt(self, leaf: Leaf) -> Leaf:
+        assumed: dict[tuple[tuple[Place, bool], ...], list[tuple[Diagram, float]]] = {}
+        for way, share in leaf.ways:
+            end = self.diagrams.certain(_end(way)._replace())
+            assumed.setdefault(way.state.doubts, []).append((end, share))
+        outcomes = set()
+        for pieces in assumed.values():
+            total = sum(share for _, share in pieces)
+            outcomes.add(self.diagrams.mix([(one, share / total) for one, share in pieces]))
+        if len(outcomes) == 1:
+            only = outcomes.pop()
+            assert isinstance(only, Leaf)
+            return only
+        places = sorted({place for doubts in assumed for place, _ in doubts})
+        return self.diagrams.certain(Way("open", State(), places[0], _named(places)))
+
+
+def _named(places: Sequence[Place]) -> str:
+    return " ".join(f"{one.table}/{one.chain}/{one.number}" for one in places)
+
+
+def _end(way: Way) -> Way:
+    state = way.state
+    return way._replace(state=State(to=state.to, source=state.source))
+
+
+def _to(way: Way, state: State) -> Way:
+    return way._replace(state=way.state._replace(to=state.to))
+
+
+def _with(region: Region, field: int, value: int) -> Region:
+    return (*region[:field], ((value, value),), *region[field + 1 :])
+
+
+def _translates(entry: str, hook: str, state: State) -> bool:
+    """As in `simulation.hooks`: only a connection's first packet is asked, a settled end stays,
+    and one that began here is not translated when it comes in by lo."""
+    settled = state.translated if hook in ("PREROUTING", "OUTPUT") else bool(state.source)
+    again = entry == "OUTPUT" and hook in ("PREROUTING", "INPUT")
+    return not (state.untracked or settled or again)
+
+
+def _in_order(rules: Sequence[Rules]) -> dict[str, list[Hooked]]:
+    found: dict[str, list[tuple[int, Hooked]]] = {}
+    for one in rules:
+        for hook, chains in one.hooks.items():
+            found.setdefault(hook, []).extend(chains)
+    return {
+        hook: [hooked for _, hooked in sorted(chains, key=lambda each: each[0])]
+        for hook, chains in found.items()
+    }

@@ -1,0 +1,148 @@
+"""One model of rules for iptables and nftables: what each step of a chain asks, and what it does.
+
+    ip daddr . tcp dport vmap { 10.96.0.1 . 80 : goto web }     a step for each element
+    -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-WEB    one step
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from netlab.prove.diagram import Place, State
+from netlab.prove.space import CT, UNTRACKED, Box, Values, has
+
+
+class End(NamedTuple):
+    """`accepted`, `dropped`, `rejected`; `how` is what it is rejected with."""
+
+    verdict: str
+    how: str = ""
+
+
+class Return(NamedTuple):
+    """Back to the chain that jumped here."""
+
+
+class Go(NamedTuple):
+    """To a chain of the same table, and behind it back to where it came from, or (`for_good`) to
+    where this one would return."""
+
+    chain: str
+    for_good: bool = False
+
+
+class Mark(NamedTuple):
+    """The mark becomes `(mark & keep) ^ flip`."""
+
+    keep: int
+    flip: int
+
+
+class Translate(NamedTuple):
+    """The destination's address and port, None for those that stay."""
+
+    address: int | None
+    port: int | None
+
+
+class Disguise(NamedTuple):
+    """The source becomes `masquerade` (the address of the link it leaves by), or an address."""
+
+    source: str
+
+
+class Untrack(NamedTuple):
+    """The connection is not tracked."""
+
+
+class Unknown(NamedTuple):
+    """Words that nobody here understands."""
+
+    words: str
+
+
+class Choose(NamedTuple):
+    """One of these by chance, each with its share; what is missing from 1 goes on."""
+
+    ways: tuple[tuple[float, Action], ...]
+
+
+Action = End | Return | Go | Mark | Translate | Disguise | Untrack | Unknown | Choose
+
+
+class MarkIs(NamedTuple):
+    """Of the mark's bits in `mask`."""
+
+    value: int
+    mask: int
+    negated: bool = False
+
+    def asked(self, state: State) -> bool:
+        """Whether a packet in that state passes."""
+        return (state.mark & self.mask == self.value) != self.negated
+
+
+class Tracked(NamedTuple):
+    """Of the connection: one of these states, or `translated`, or `disguised`."""
+
+    states: Values
+    translated: bool = False
+    disguised: bool = False
+    negated: bool = False
+
+    def asked(self, state: State) -> bool | Box:
+        """Whether a packet in that state passes, or what it has to have for that."""
+        met = (self.translated and state.translated) or (self.disguised and bool(state.source))
+        if met or not self.states:
+            return met != self.negated
+        if state.untracked:
+            return has(self.states, UNTRACKED) != self.negated
+        states = self.states
+        return ((CT, _others(states) if self.negated else states),)
+
+
+def _others(states: Values) -> Values:
+    return tuple((one, one) for one in range(UNTRACKED + 1) if not has(states, one))
+
+
+Test = MarkIs | Tracked
+
+
+class Step(NamedTuple):
+    """A packet in one of `boxes` that passes the `tests` has `actions` done to it, by chance that
+    often. `unknown` are conditions that nobody here understands."""
+
+    number: int
+    boxes: tuple[Box, ...] = ((),)
+    actions: tuple[Action, ...] = ()
+    tests: tuple[Test, ...] = ()
+    chance: float = 1.0
+    unknown: tuple[str, ...] = ()
+
+
+class Hooked(NamedTuple):
+    """A chain that packets come to by themselves."""
+
+    table: str
+    chain: str
+    is_nat: bool
+    drops: bool
+    rules: Rules
+
+
+class Rules:
+    """A node's rules of one kind in one family.
+
+    `hooks` are its base chains by hook, each with its priority; `notes` what it is silent about.
+    """
+
+    hooks: Mapping[str, Sequence[tuple[int, Hooked]]]
+
+    def chain(self, table: str, name: str) -> Sequence[Step] | None:
+        """The steps of a chain, None if there is none of that name."""
+        raise NotImplementedError
+
+    def text(self, place: Place) -> str:
+        """A rule as its program writes it."""
+        raise NotImplementedError

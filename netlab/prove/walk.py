@@ -1,0 +1,373 @@
+"""All packets of a region through a chain, in one go.
+
+A chain is asked from its end: what its last rule leaves is known, and each rule before it puts its
+own in front, where it matches. Of a long chain whose rules each name one address, or one port,
+those of one value are put together first, and all of them into one decision: 10,000 Services are
+one node with 20,000 children, not 10,000 nodes one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from netlab.prove.diagram import Diagram, Diagrams, Place, State, Way, child
+from netlab.prove.space import (
+    DADDR,
+    DPORT,
+    SADDR,
+    Box,
+    Narrowed,
+    Region,
+    Space,
+    Values,
+    both,
+    meet,
+    narrow,
+)
+from netlab.prove.steps import (
+    Choose,
+    Disguise,
+    End,
+    Go,
+    Mark,
+    Return,
+    Rules,
+    Step,
+    Test,
+    Translate,
+    Unknown,
+    Untrack,
+)
+
+ACCEPTED, LEFT = -2, -1
+"""Ways that go on behind a base chain: by a rule, or by its policy."""
+
+DEEPEST = 100
+_MANY = 24
+_FEW_INTERVALS = 4
+
+
+class Chain(NamedTuple):
+    """A chain's steps, with those that name one destination by it, and the others."""
+
+    steps: Sequence[Step]
+    by_address: dict[int, list[int]]
+    others: list[int]
+
+
+class Frame(NamedTuple):
+    """Where a packet is: a chain, how deep below its base chain, and where a return leads."""
+
+    rules: Rules
+    table: str
+    name: str
+    chain: Chain
+    depth: int
+    back: int
+
+
+class Walker:
+    """Takes all packets through chains."""
+
+    def __init__(self, space: Space, diagrams: Diagrams) -> None:
+        self.space, self.diagrams = space, diagrams
+        self._chains: dict[tuple[int, str, str], Chain | None] = {}
+        self._kept: list[Rules] = []
+
+    def base(self, rules: Rules, table: str, name: str, state: State, region: Region) -> Diagram:
+        """What becomes of all of a region in a base chain."""
+        return self._go(rules, table, name, state, region, depth=0, back=LEFT)
+
+    def _go(
+        self, rules: Rules, table: str, name: str, state: State, region: Region,
+        *, depth: int, back: int,
+    ) -> Diagram:  # fmt: skip
+        chain = self._chain(rules, table, name)
+        if chain is None or depth > DEEPEST:
+            return self.diagrams.certain(Way("open", state, Place(table, name), "no such chain"))
+        frame = Frame(rules, table, name, chain, depth, back)
+        return self._from(frame, 0, state, region)
+
+    def _chain(self, rules: Rules, table: str, name: str) -> Chain | None:
+        key = (id(rules), table, name)
+        if key not in self._chains:
+            self._kept.append(rules)
+            steps = rules.chain(table, name)
+            self._chains[key] = None if steps is None else _indexed(steps)
+        return self._chains[key]
+
+    # -- a chain, from its end
+
+    def _from(self, frame: Frame, start: int, state: State, region: Region) -> Diagram:
+        """Of a chain the steps from `start` on."""
+        asked = self._candidates(frame.chain, start, state, region)
+        found: Diagram = self.diagrams.certain(Way(frame.back, state))
+        if len(asked) < _MANY:
+            return self._folded(frame, asked, state, region, found)
+        for field, group in reversed(_runs(asked, frame.chain.steps)):
+            if field is None or len(group) < _MANY:
+                found = self._folded(frame, group, state, region, found)
+            else:
+                found = self._together(frame, group, field, state, region, found)
+        return found
+
+    def _candidates(
+        self, chain: Chain, start: int, state: State, region: Region
+    ) -> list[int]:
+        """The steps that some packet of the region may match, up to one that all do."""
+        steps, found = chain.steps, []
+        at: Iterable[int] = range(start, len(steps))
+        if chain.by_address:
+            values = region[DADDR]
+            if len(values) == 1 and values[0][0] == values[0][1]:
+                one = chain.by_address.get(values[0][0])
+                both_ = sorted((*one, *chain.others)) if one else chain.others
+                at = [number for number in both_ if number >= start]
+        for number in at:
+            step = steps[number]
+            if not step.boxes:
+                continue
+            if step.boxes == _ANYTHING:
+                found.append(number)
+                if not step.tests and _is_last(step):
+                    break
+            elif any(_touch(region, box) for box in step.boxes):
+                found.append(number)
+        return found
+
+    def _folded(
+        self, frame: Frame, numbers: Sequence[int], state: State, region: Region, rest: Diagram
+    ) -> Diagram:
+        for number in reversed(numbers):
+            rest = self._step(frame, number, state, region, rest)
+        return rest
+
+    def _together(
+        self, frame: Frame, numbers: Sequence[int], field: int, state: State, region: Region,
+        rest: Diagram,
+    ) -> Diagram:  # fmt: skip
+        """Steps that each name few values of a field, put into one decision."""
+        ends: list[int] = []
+        children: list[Diagram] = []
+        begin = 0
+        for low, high, here in _segments(frame.chain.steps, numbers, field, region[field]):
+            if begin < low:
+                ends.append(low - 1)
+                children.append(rest)
+            part = (*region[:field], ((low, high),), *region[field + 1 :])
+            left = child(rest, field, low) if low == high else rest
+            ends.append(high)
+            children.append(self._folded(frame, here, state, part, left))
+            begin = high + 1
+        top = self.space.tops[field]
+        if begin <= top:
+            ends.append(top)
+            children.append(rest)
+        return self.diagrams.join(field, ends, children)
+
+    # -- one step
+
+    def _step(
+        self, frame: Frame, number: int, state: State, region: Region, rest: Diagram
+    ) -> Diagram:
+        step = frame.chain.steps[number]
+        boxes = step.boxes
+        if step.tests:
+            tested = _tested(step.tests, state)
+            if tested is None:
+                return rest
+            boxes = tuple(met for box in boxes if (met := both(box, tested)) is not None)
+        found = rest
+        for box in boxes:
+            part = narrow(region, box)
+            if part is not None:
+                inside = self._matched(frame, number, step, state, part, rest)
+                found = self.diagrams.graft(part.asked, inside, found)
+        return found
+
+    def _matched(
+        self, frame: Frame, number: int, step: Step, state: State, part: Narrowed, rest: Diagram
+    ) -> Diagram:
+        if step.unknown:
+            return self._doubted(frame, number, step, state, part, rest)
+        then = self._acted(frame, step, state, part.region)
+        then = self._resumed(frame, number, then, state, part.region, rest)
+        if step.chance < 1.0:
+            return self.diagrams.mix([(then, step.chance), (rest, 1.0 - step.chance)])
+        return then
+
+    def _resumed(
+        self, frame: Frame, number: int, then: Diagram, state: State, region: Region, rest: Diagram
+    ) -> Diagram:
+        """With what becomes of those that go on to the next step."""
+        further = {
+            way: rest if way.state == state else self._from(frame, number + 1, way.state, region)
+            for way in then.going
+            if way.at == frame.depth
+        }
+        return self.diagrams.resumed(then, further) if further else then
+
+    def _doubted(
+        self, frame: Frame, number: int, step: Step, state: State, part: Narrowed, rest: Diagram
+    ) -> Diagram:
+        """Both ways, with the doubt; where they come to the same in the end, there is none."""
+        place = Place(frame.table, frame.name, step.number)
+        yes, no = (
+            state._replace(doubts=tuple(sorted({*state.doubts, (place, matched)})))
+            for matched in (True, False)
+        )
+        if not step.actions or any(doubt[0] == place for doubt in state.doubts):
+            return rest
+        then = self._acted(frame, step, yes, part.region)
+        then = self._resumed(frame, number, then, state, part.region, rest)
+        other = self._from(frame, number + 1, no, part.region)
+        return self.diagrams.mix([(then, 0.5), (other, 0.5)])
+
+    def _acted(self, frame: Frame, step: Step, state: State, region: Region) -> Diagram:
+        """What a step does with packets that match it."""
+        for action in step.actions:
+            match action:
+                case Go():
+                    back = frame.back if action.for_good else frame.depth
+                    return self._go(
+                        frame.rules, frame.table, action.chain, state, region,
+                        depth=frame.depth + 1, back=back,
+                    )  # fmt: skip
+                case Choose():
+                    return self._chosen(frame, step, action, state, region)
+                case End() | Return() | Translate() | Disguise():
+                    return self.diagrams.certain(self._end(frame, step, action, state))
+                case Mark():
+                    mark = (state.mark & action.keep) ^ action.flip
+                    state = state._replace(mark=mark)
+                case Untrack():
+                    state = state._replace(untracked=True)
+                case Unknown():
+                    place = Place(frame.table, frame.name, step.number)
+                    return self.diagrams.certain(Way("open", state, place, action.words))
+        return self.diagrams.certain(Way(frame.depth, state))
+
+    def _end(
+        self, frame: Frame, step: Step, action: End | Return | Translate | Disguise, state: State
+    ) -> Way:
+        match action:
+            case Return():
+                return Way(frame.back, state)
+            case Translate():
+                to = (action.address, action.port)
+                return Way(ACCEPTED, state._replace(translated=True, to=to))
+            case Disguise():
+                return Way(ACCEPTED, state._replace(source=action.source))
+            case End("accepted"):
+                return Way(ACCEPTED, state)
+            case End():
+                place = Place(frame.table, frame.name, step.number)
+                return Way(action.verdict, state, place, action.how)
+
+    def _chosen(
+        self, frame: Frame, step: Step, choice: Choose, state: State, region: Region
+    ) -> Diagram:
+        pieces = [
+            (self._acted(frame, step._replace(actions=(action,)), state, region), share)
+            for share, action in choice.ways
+        ]
+        left = 1.0 - sum(share for share, _ in choice.ways)
+        if left > _NOTHING:
+            pieces.append((self.diagrams.certain(Way(frame.depth, state)), left))
+        return self.diagrams.mix(pieces)
+
+
+_NOTHING = 1e-9
+_ANYTHING = ((),)
+
+
+def _is_last(step: Step) -> bool:
+    """Whether no packet that matches goes on to the next step."""
+    if step.chance < 1.0 or step.unknown or not step.actions:
+        return False
+    last = step.actions[-1]
+    return isinstance(last, End | Return | Translate | Disguise) or (
+        isinstance(last, Go) and last.for_good
+    )
+
+
+def _touch(region: Region, box: Box) -> bool:
+    return all(meet(region[field], values) for field, values in box)
+
+
+def _tested(tests: Sequence[Test], state: State) -> Box | None:
+    """What is left to be asked; None when a test fails."""
+    found: Box | None = ()
+    for test in tests:
+        answer = test.asked(state)
+        if answer is False:
+            return None
+        if answer is not True:
+            found = both(found, answer)
+            if found is None:
+                return None
+    return found
+
+
+def _indexed(steps: Sequence[Step]) -> Chain:
+    by_address: dict[int, list[int]] = {}
+    others: list[int] = []
+    if len(steps) >= _MANY:
+        for number, step in enumerate(steps):
+            one = _one_address(step)
+            if one is None:
+                others.append(number)
+            else:
+                by_address.setdefault(one, []).append(number)
+    return Chain(steps, by_address, others)
+
+
+def _one_address(step: Step) -> int | None:
+    if len(step.boxes) == 1 and step.boxes[0] and step.boxes[0][0][0] == DADDR:
+        values = step.boxes[0][0][1]
+        if len(values) == 1 and values[0][0] == values[0][1]:
+            return values[0][0]
+    return None
+
+
+def _key_field(step: Step) -> int | None:
+    """The field of which a step names few values, an address before a port."""
+    if len(step.boxes) == 1:
+        asked = dict(step.boxes[0])
+        for field in (DADDR, DPORT, SADDR):
+            values = asked.get(field)
+            if values and len(values) <= _FEW_INTERVALS and _is_narrow(values, field):
+                return field
+    return None
+
+
+def _is_narrow(values: Values, field: int) -> bool:
+    """A complement is no key: it holds nearly everywhere."""
+    return field == DPORT or values[-1][1] - values[0][0] < 1 << 24
+
+
+def _runs(numbers: Sequence[int], steps: Sequence[Step]) -> list[tuple[int | None, list[int]]]:
+    """Steps in their order, those with the same key field together."""
+    grouped = groupby(numbers, key=lambda number: _key_field(steps[number]))
+    return [(field, list(group)) for field, group in grouped]
+
+
+def _segments(
+    steps: Sequence[Step], numbers: Sequence[int], field: int, within: Values
+) -> Iterable[tuple[int, int, list[int]]]:
+    """The intervals of a field's values that some step names, each with the steps that do."""
+    starts: dict[int, list[int]] = {}
+    stops: dict[int, list[int]] = {}
+    for number in numbers:
+        for low, high in meet(within, dict(steps[number].boxes[0])[field]):
+            starts.setdefault(low, []).append(number)
+            stops.setdefault(high + 1, []).append(number)
+    bounds = sorted({*starts, *stops})
+    active: set[int] = set()
+    for low, after in zip(bounds, bounds[1:], strict=False):
+        active.difference_update(stops.get(low, ()))
+        active.update(starts.get(low, ()))
+        if active:
+            yield low, after - 1, sorted(active)
