@@ -36,6 +36,10 @@ class Sets:
             )
         return self._elements[elements.name]
 
+    def is_dynamic(self, name: str) -> bool:
+        """Whether packets fill that set."""
+        return name in self._table.sets and self._table.sets[name].dynamic
+
     def has_ranges(self, elements: Elements) -> bool:
         """Whether an element may be more than one value."""
         if not elements.name:
