@@ -167,6 +167,12 @@ def _running(pod: Pod, ips: Sequence[str], now: str) -> dict[str, object]:
 
 
 def rules(paper: PaperLab, name: str, family: Family) -> NodeRules:
+    """All rules of a node in one family, as traces ask them."""
+    found = ruleset(paper, name, family)
+    return IptablesRules(found, {}) if isinstance(found, Ruleset) else NftRules(found)
+
+
+def ruleset(paper: PaperLab, name: str, family: Family) -> Ruleset | list[NftTable]:
     """All rules of a node in one family."""
     lab = paper.lab
     node = next(one for one in lab.nodes if one.name == name)
@@ -184,9 +190,9 @@ def rules(paper: PaperLab, name: str, family: Family) -> NodeRules:
         if (":" in each.source) == (family == "ipv6")
     ]
     if isinstance(own, Ruleset):
-        return IptablesRules(_together(own, others, masquerades), {})
+        return _together(own, others, masquerades)
     tables = [own, *([others] if others is not None else [])]
-    return NftRules([*tables, *_masquerading(masquerades, family)])
+    return [*tables, *_masquerading(masquerades, family)]
 
 
 def _ips(pod: Pod) -> list[str]:

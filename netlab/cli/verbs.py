@@ -93,6 +93,11 @@ _GRAPH = _parts(
     ("graph rules", "draw a Service's chains on a node, with chances and counters"),
     ("graph trace", "draw the journey of a packet that was traced"),
 )
+_PROVE = _parts(
+    PACKETS,
+    ("prove diff", "tell every class of packets that two rulesets treat otherwise"),
+    ("prove lint", "find rules that no packet reaches, and jumps that lead nowhere"),
+)
 _SET = _parts(CHANGES, ("set image", "change the images of containers"))
 
 VERBS: dict[str, Verb] = {
@@ -136,6 +141,7 @@ VERBS: dict[str, Verb] = {
         Verb(
             "proxy", PACKETS, "render, compare or program kube-proxy's rules from objects in files"
         ),
+        Verb("prove", PACKETS, "say of all packets at once what rules do with them", parts=_PROVE),
         Verb("check", PACKETS, "prove packet paths with probes and captures at each hop"),
     )
 }

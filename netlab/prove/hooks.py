@@ -74,6 +74,10 @@ class Hooks:
         found = self._follow(entry, _At(entry, 0, 0), State(), region)
         return self.diagrams.altered(found, self._settled)
 
+    def unknown(self) -> set[Place]:
+        """The rules met so far that nobody understands."""
+        return self._walker.unknown()
+
     def _follow(self, entry: str, at: _At, state: State, region: Region) -> Diagram:
         key = (entry, at, state, region)
         found = self._known.get(key)

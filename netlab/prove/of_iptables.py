@@ -49,12 +49,13 @@ _PRIORITIES: Mapping[str, int] = {
     "raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50,
 }  # fmt: skip
 _SOURCE_NAT = 100
-_LINKS = re.compile(r"(?:^| )-[io] (\S+)", re.MULTILINE)
+_LINKS = re.compile(r"(?:^| )-[io] (\S+)")
 
 
-def links(text: str) -> set[str]:
-    """The links that a save's rules name."""
-    return set(_LINKS.findall(text))
+def links(ruleset: Ruleset) -> set[str]:
+    """The links that its rules name."""
+    texts = (text for _, _, text in ruleset.rules() if "-i " in text or "-o " in text)
+    return {name for text in texts for name in _LINKS.findall(text)}
 
 
 class IptablesRules(Rules):

@@ -6,6 +6,7 @@ chooses. A set that packets fill (affinity) is taken to be empty: whoever asks i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
@@ -54,6 +55,25 @@ from netlab.simulation import nft_rule as nft
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.nft_match import Sets
 from netlab.simulation.nftables import base_chains
+
+
+_LINK = re.compile(r"(?:iif|oif|iifname|oifname) (?:[=!]= )?(\{[^}]*\}|\S+)")
+_NAMED = re.compile(r'"([^"]+)"')
+
+
+def links(tables: Sequence[NftTable]) -> set[str]:
+    """The links that their rules and the elements of their sets name."""
+    found: set[str] = set()
+    for table in tables:
+        for chain in table.chains.values():
+            for text in chain.rules:
+                for named in _LINK.findall(text) if "if" in text else ():
+                    found.update(_NAMED.findall(named))
+        sets = {name for name, one in table.sets.items() if "ifname" in " ".join(one.header)}
+        for name, key in table.elements if sets else ():
+            if name in sets:
+                found.update(_NAMED.findall(key))
+    return found
 
 
 class NftablesRules(Rules):

@@ -76,6 +76,15 @@ class Walker:
         self._chains: dict[tuple[int, str, str], Chain | None] = {}
         self._kept: list[Rules] = []
 
+    def unknown(self) -> set[Place]:
+        """The rules in chains met so far that nobody understands."""
+        return {
+            Place(table, name, step.number)
+            for (_, table, name), chain in self._chains.items()
+            for step in (chain.steps if chain is not None else ())
+            if (step.unknown and step.actions) or any(isinstance(one, Unknown) for one in step.actions)
+        }
+
     def base(self, rules: Rules, table: str, name: str, state: State, region: Region) -> Diagram:
         """What becomes of all of a region in a base chain."""
         return self._go(rules, table, name, state, region, depth=0, back=LEFT)

@@ -1,0 +1,172 @@
+"""What `netlab prove` asks: the rules in files, those manifests come to, those of the running lab."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from netlab.cli import options
+from netlab.errors import InputError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from netlab.objects.lab import Lab
+    from netlab.objects.types import Service
+    from netlab.prove.ground import Node
+    from netlab.prove.intake import Save
+    from netlab.proxy.addresses import Family
+
+
+class Input(Struct):
+    """The nodes whose rules are asked, and what is known beside these."""
+
+    nodes: list[Node]
+    pods: tuple[str, ...] = ()
+    services: tuple[Service, ...] | None = None
+
+
+def add_rules(parser: argparse.ArgumentParser) -> None:
+    """Whose rules, and what they do not say themselves."""
+    parser.add_argument(
+        "--save", metavar="FILE", action="append", default=[],
+        help="a node's rules, of iptables-save or nft list ruleset; may be repeated",
+    )  # fmt: skip
+    options.add_files(parser)
+    parser.add_argument("--node", metavar="NODE", help="on this node alone (all)")
+    add_local(parser)
+
+
+def add_local(parser: argparse.ArgumentParser) -> None:
+    """What of a node no save says."""
+    parser.add_argument(
+        "--local", metavar="IP", action="append", default=[],
+        help="with --save: an address of the node; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pods", metavar="CIDR", action="append", default=[],
+        help="the pods' network (as the rules give it away)",
+    )  # fmt: skip
+
+
+def read_input(arguments: argparse.Namespace) -> Input:
+    """The rules that the command line means."""
+    if arguments.save and arguments.filename:
+        raise UsageError("--save or -f, not both", hint="rules of a node, or manifests of a lab")
+    if arguments.save:
+        return saved(arguments.save, arguments)
+    return _on_paper(arguments) if arguments.filename else _running(arguments)
+
+
+def saved(files: Sequence[str], arguments: argparse.Namespace) -> Input:
+    """One node's rules, from some files."""
+    from netlab.prove.ground import Node, pod_networks
+
+    if [*files].count("-") > 1:
+        raise UsageError("standard input can be only one of the files", hint="name the others")
+    saves = tuple(_read(file) for file in files)
+    node = Node("", saves, tuple(_addresses(arguments.local)))
+    known = [one for family in node.families() for one in pod_networks(saves, family)]
+    return Input([node], tuple(_networks(arguments.pods) or known))
+
+
+def _read(file: str) -> Save:
+    from netlab.prove.intake import read
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "is not text"
+        raise InputError([Problem(file, 0, "", str(words), "name a saved ruleset")]) from None
+    return read(text, file)
+
+
+def _addresses(texts: Iterable[str]) -> list[str]:
+    import ipaddress
+
+    try:
+        return [str(ipaddress.ip_address(text)) for text in texts]
+    except ValueError as error:
+        raise UsageError(f"--local: {error}", hint="such as --local 10.0.0.5") from None
+
+
+def _networks(texts: Iterable[str]) -> list[str]:
+    import ipaddress
+
+    try:
+        return [str(ipaddress.ip_network(text, strict=False)) for text in texts]
+    except ValueError as error:
+        raise UsageError(f"--pods: {error}", hint="such as --pods 10.244.0.0/16") from None
+
+
+def _families(lab: Lab) -> list[Family]:
+    return ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
+
+
+def _on_paper(arguments: argparse.Namespace) -> Input:
+    """All nodes of a manifest's lab."""
+    from netlab import manifest, onpaper
+    from netlab.pathcheck.world import world_of
+    from netlab.prove.ground import Node
+    from netlab.prove.intake import of_rules
+
+    read = manifest.load(arguments.filename)
+    if read.lab is None:
+        raise UsageError("these files have no Lab", hint="kind: Lab says which nodes there are")
+    paper = onpaper.settled(read)
+    world = world_of(
+        paper.lab,
+        services=paper.services,
+        slices=paper.slices,
+        pods=paper.pods,
+        nodes=paper.nodes,
+        netns=lambda _: Path(),
+    )
+    nodes = []
+    for name in _named([node.name for node in paper.lab.nodes], arguments.node):
+        rules = {family: onpaper.ruleset(paper, name, family) for family in _families(paper.lab)}
+        local = tuple(world.places[name].local)
+        nodes.append(Node(name, (of_rules(name, rules),), local))
+    return Input(nodes, tuple(_networks(arguments.pods) or paper.lab.pod_cidrs), paper.services)
+
+
+def _named(names: Sequence[str], node: str | None) -> Sequence[str]:
+    if node is not None and node not in names:
+        raise UsageError(f"there is no node {node}", hint=f"there are: {', '.join(names)}")
+    return names if node is None else [node]
+
+
+def _running(arguments: argparse.Namespace) -> Input:
+    """All nodes of the running lab."""
+    from netlab import inventory, lab
+    from netlab.cli.packets import lab_world
+    from netlab.prove.ground import Node
+
+    lab.need_root("prove")
+    with inventory.in_use(arguments.lab) as directory:
+        spec = inventory.read_lab(directory)
+        world = lab_world.world(arguments, directory)
+        places = {name: one for name, one in world.places.items() if one.role == "node"}
+        nodes = [
+            Node(name, (_in_force(name, places[name].netns, spec),), tuple(places[name].local))
+            for name in _named(list(places), arguments.node)
+        ]
+        pods = tuple(_networks(arguments.pods) or spec.pod_cidrs)
+        return Input(nodes, pods, tuple(world.services.values()))
+
+
+def _in_force(name: str, netns: Path | int, lab: Lab) -> Save:
+    """A node's rules as they are in its namespace."""
+    from netlab.kernel.run import run
+    from netlab.prove.intake import of_rules, read
+    from netlab.proxy import modes
+
+    if lab.proxy_mode == "nftables":
+        return read(run(["nft", "list", "ruleset"], netns=netns).stdout, f"{name}, nft list ruleset")
+    mode = modes.of(lab.proxy_mode)
+    return of_rules(
+        name, {family: mode.applier(lab.iptables, family, netns).read() for family in _families(lab)}
+    )

@@ -1,0 +1,82 @@
+"""A question's answer for one node and family: each class of packets, judged, and what it leaves
+out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from netlab.prove import words
+from netlab.prove.classes import classes
+from netlab.prove.ground import Grounds
+from netlab.prove.question import (
+    Expectation,
+    Judgement,
+    Source,
+    Target,
+    Verdict,
+    judged,
+    regions,
+    worst,
+)
+
+
+class Answer(Struct, frozen=True):
+    """What was found on a node."""
+
+    grounds: Grounds
+    expected: Expectation
+    found: tuple[Verdict, ...]
+
+    @property
+    def judgement(self) -> Judgement:
+        """Of all classes together."""
+        return worst(self.found)
+
+    def of(self, judgement: Judgement) -> list[Verdict]:
+        """The classes that were judged so."""
+        return [one for one in self.found if one.judgement == judgement]
+
+
+def answer(
+    grounds: Grounds, expected: Expectation, sources: Iterable[Source], target: Target
+) -> Answer:
+    """Every class that the question is about, held against what is expected."""
+    found: list[Verdict] = []
+    for source in sources:
+        for region in regions(grounds.space, source, target):
+            ends = grounds.hooks.ends(source.entry, region)
+            for one in classes(ends, region):
+                judgement = judged(expected, one.ends, needs_translation=target.is_service)
+                found.append(Verdict(source, one, judgement))
+    return Answer(grounds, expected, tuple(found))
+
+
+def document(one: Verdict, grounds: Grounds) -> dict[str, object]:
+    """A class as plain data."""
+    space = grounds.space
+    first = one.found.regions[0]
+    return {
+        "from": one.source.words,
+        "packets": [words.region(part, space, space.all) for part in one.found.regions],
+        "headers": one.found.size,
+        "ends": words.ends(one.found.ends, space, grounds.told),
+        "outcomes": words.outcomes(one.found.ends, space, grounds.told),
+        "judgement": one.judgement,
+        "packet": words.example(first, space),
+    }
+
+
+def not_covered(grounds: Grounds) -> list[str]:
+    """What these answers take for granted, and where nobody knows better."""
+    found = ["first packets of connections, from clients that no Service remembers"]
+    if not grounds.space.known:
+        found.append("the node's own addresses are not known (--local IP): any that no rule names")
+    unknown = sorted(grounds.hooks.unknown())
+    if unknown:
+        places = [grounds.told(place) for place in unknown]
+        rules = f"{len(places)} rule{'s' * (len(places) > 1)} not understood"
+        found.append(f"{rules}: {', '.join(places[:5])}{', …' * (len(places) > 5)}")
+    return found
+

@@ -1,0 +1,79 @@
+"""A partition in classes: of all packets with the same ends, where in the header space they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from netlab.prove.diagram import Diagram, Leaf, Way
+from netlab.prove.space import Region, Values, meet, total, union
+
+
+class Class(Struct, frozen=True):
+    """The packets in any of `regions` have all the same `ends`."""
+
+    ends: Leaf
+    regions: tuple[Region, ...]
+
+    @property
+    def size(self) -> int:
+        """How many headers it has."""
+        return sum(map(total, self.regions))
+
+
+def parts(diagram: Diagram, region: Region) -> Iterator[tuple[Region, Leaf]]:
+    """What a region falls into, each part with its ends; parts side by side are one."""
+    if isinstance(diagram, Leaf):
+        yield region, diagram
+        return
+    field = diagram.field
+    for child, values in _by_child(diagram.ends, diagram.children).values():
+        left = meet(region[field], values)
+        if left:
+            yield from parts(child, (*region[:field], left, *region[field + 1 :]))
+
+
+def _by_child(
+    ends: tuple[int, ...], children: tuple[Diagram, ...]
+) -> dict[int, tuple[Diagram, Values]]:
+    found: dict[int, tuple[Diagram, list[tuple[int, int]]]] = {}
+    begin = 0
+    for end, child in zip(ends, children, strict=True):
+        found.setdefault(id(child), (child, []))[1].append((begin, end))
+        begin = end + 1
+    return {key: (child, union(intervals)) for key, (child, intervals) in found.items()}
+
+
+def classes(diagram: Diagram, region: Region) -> list[Class]:
+    """The partition of a region, the smallest class first."""
+    found: dict[int, tuple[Leaf, list[Region]]] = {}
+    for part, leaf in parts(diagram, region):
+        found.setdefault(id(leaf), (leaf, []))[1].append(part)
+    made = [Class(leaf, tuple(regions)) for leaf, regions in found.values()]
+    return sorted(made, key=lambda one: one.size)
+
+
+# -- what the ends of a class mean ---------------------------------------------------------
+
+Endpoint = tuple[int | None, int | None]
+"""An address and port; None for what a packet keeps."""
+
+
+def endpoints(leaf: Leaf) -> Mapping[Endpoint, float]:
+    """Where packets are translated to, and the share of each."""
+    found: dict[Endpoint, float] = {}
+    for way, share in leaf.ways:
+        if arrives(way) and way.state.to is not None:
+            found[way.state.to] = found.get(way.state.to, 0.0) + share
+    return found
+
+
+def arrives(way: Way) -> bool:
+    """Whether the rules let it through."""
+    return way.at in ("delivered", "sent")
+
+
+def is_open(leaf: Leaf) -> bool:
+    """Whether a rule that nobody understands decides."""
+    return any(way.at == "open" for way, _ in leaf.ways)

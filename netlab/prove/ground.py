@@ -1,0 +1,189 @@
+"""What a question stands on: a node's rules, its own addresses, and who is who in the cluster."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from msgspec import Struct
+
+from netlab.objects import meta
+from netlab.objects.types import Service
+from netlab.prove.diagram import Diagrams, Place
+from netlab.prove.hooks import Hooks
+from netlab.prove.intake import Save, space_of
+from netlab.prove.space import Space, Values, union
+from netlab.prove.steps import Rules
+from netlab.proxy.addresses import Family
+from netlab.proxy.iptables import owners as iptables_owners
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.nftables import owners as nft_owners
+from netlab.proxy.nftables.model import NftTable
+
+
+class Door(Struct, frozen=True):
+    """One way to a Service: `owner` is `namespace/name[:port]`, `address` "" for a nodePort."""
+
+    owner: str
+    address: str
+    protocol: str
+    port: int
+
+
+class Node(Struct, frozen=True):
+    """A node's rules, and the addresses that are known to be its own."""
+
+    name: str
+    saves: tuple[Save, ...]
+    local: tuple[str, ...] = ()
+
+    def families(self) -> list[Family]:
+        """Those it has rules of."""
+        return list(dict.fromkeys(family for save in self.saves for family in save.families))
+
+
+class Grounds:
+    """A node's rules in one family, ready to be asked; `others` are rules to be compared with."""
+
+    def __init__(self, node: Node, family: Family, others: Sequence[Node] = ()) -> None:
+        self.node = node
+        saves = [save for one in (node, *others) for save in one.saves]
+        local = {*node.local, *(ip for one in others for ip in one.local)}
+        self.space = space_of(saves, family, local or _node_port_addresses(saves, family))
+        self.diagrams = Diagrams(self.space.tops)
+        self.rules = self._rules(node)
+        self.hooks = Hooks(self.rules, self.space, self.diagrams)
+
+    def _rules(self, node: Node) -> list[Rules]:
+        return [rules for save in node.saves for rules in save.rules(self.space)]
+
+    def of(self, other: Node) -> Hooks:
+        """Another node's rules over the same space."""
+        return Hooks(self._rules(other), self.space, self.diagrams)
+
+    @cached_property
+    def doors(self) -> list[Door]:
+        """Every way to a Service that the rules themselves name."""
+        return list(doors_of(self.node.saves, self.space.family))
+
+    @cached_property
+    def virtual(self) -> Values:
+        """The addresses of Services."""
+        found = {door.address for door in self.doors if door.address}
+        return union(each for one in found for each in self.space.network(one))
+
+    def told(self, place: Place) -> str:
+        """Where a rule stands: `node.save:88: filter FORWARD`."""
+        return told(self.node, place)
+
+
+def told(node: Node, place: Place) -> str:
+    """Where a rule of a node's stands."""
+    for save in node.saves:
+        line = save.line(place) if save.text else 0
+        if line:
+            return f"{save.file}:{line}"
+    number = f" rule {place.number}" if place.number else "'s policy"
+    return f"{place.table} {place.chain}{number}"
+
+
+_COMMON = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS")
+
+
+def doors_of(saves: Iterable[Save], family: Family) -> Iterator[Door]:
+    """The ways to Services that rules name."""
+    for save in saves:
+        if family in save.iptables:
+            yield from _iptables_doors(save.iptables[family])
+        for table in save.nftables.get(family, ()):
+            yield from _nft_doors(table)
+
+
+_MATCH = re.compile(r"-p (tcp|udp|sctp) .*--dport (\d+)\b")
+_TO = re.compile(r"^-d ([0-9a-f.:]+)/(?:32|128) ")
+
+
+def _iptables_doors(ruleset: Ruleset) -> Iterator[Door]:
+    for table in ("nat", "filter"):
+        for name in _COMMON:
+            chain = ruleset.chain(table, name)
+            for text in chain.rules if chain is not None else ():
+                owner, match = iptables_owners.service_port(text), _MATCH.search(text)
+                if owner is None or match is None or "health check" in text:
+                    continue
+                to = _TO.match(text)
+                yield Door(owner, to[1] if to else "", match[1], int(match[2]))
+
+
+_MAPS = (
+    "service-ips", "no-endpoint-services", "service-nodeports", "no-endpoint-nodeports",
+)  # fmt: skip
+
+
+def _nft_doors(table: NftTable) -> Iterator[Door]:
+    for (name, key), value in table.elements.items():
+        owner = nft_owners.service_port(value) if name in _MAPS else None
+        if owner is not None:
+            *address, protocol, port = key.split(" . ")
+            yield Door(owner, address[0] if address else "", protocol, int(port))
+
+
+def service_doors(services: Iterable[Service], family: Family) -> Iterator[Door]:
+    """The ways to Services as their objects say."""
+    for service in services:
+        spec, status = meta.spec(service), meta.status(service)
+        entries = (status.get("loadBalancer") or {}).get("ingress") or ()
+        addresses = (
+            *(spec.get("clusterIPs") or [spec.get("clusterIP") or ""]),
+            *(spec.get("externalIPs") or ()),
+            *(entry.get("ip") or "" for entry in entries),
+        )
+        for port in spec.get("ports") or ():
+            name = port.get("name") or ""
+            owner = f"{meta.key(service)}:{name}" if name else meta.key(service)
+            protocol = (port.get("protocol") or "TCP").lower()
+            for address in dict.fromkeys(addresses):
+                if _is_of(address, family):
+                    yield Door(owner, address, protocol, port["port"])
+
+
+def _is_of(text: str, family: Family) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == (4 if family == "ipv4" else 6)
+    except ValueError:
+        return False
+
+
+def _node_port_addresses(saves: Iterable[Save], family: Family) -> list[str]:
+    """The node's addresses that kube-proxy's rules give away: those that nodePorts answer on."""
+    found: dict[str, None] = {}
+    for save in saves:
+        for table in save.nftables.get(family, ()):
+            found |= {key: None for name, key in table.elements if name == "nodeport-ips"}
+        chain = save.iptables[family].chain("nat", "KUBE-SERVICES") if family in save.iptables else None
+        for text in chain.rules[-8:] if chain is not None else ():
+            if text.endswith("-j KUBE-NODEPORTS") and (to := _TO.match(text)):
+                found[to[1]] = None
+    return list(found)
+
+
+_PODS = re.compile(r"! -s (\S+) -d \S+ .*-j KUBE-MARK-MASQ$")
+_NFT_PODS = re.compile(r"ip6? daddr @cluster-ips ip6? saddr != (\S+) ")
+
+
+def pod_networks(saves: Iterable[Save], family: Family) -> list[str]:
+    """The pods' network, as kube-proxy's rules give it away."""
+    for save in saves:
+        ruleset = save.iptables.get(family)
+        for _, chain, text in ruleset.rules() if ruleset is not None else ():
+            if chain.startswith(("KUBE-SVC-", "KUBE-SVL-")) and (match := _PODS.search(text)):
+                return [match[1]]
+        for table in save.nftables.get(family, ()):
+            services = table.chains.get("services")
+            for text in services.rules if services is not None else ():
+                if match := _NFT_PODS.match(text):
+                    return [match[1]]
+    return []
+
