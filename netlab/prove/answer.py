@@ -18,6 +18,7 @@ from netlab.prove.question import (
     Verdict,
     judged,
     regions,
+    whole,
     worst,
 )
 
@@ -59,13 +60,21 @@ def document(one: Verdict, grounds: Grounds) -> dict[str, object]:
     first = one.found.regions[0]
     return {
         "from": one.source.words,
-        "packets": [words.region(part, space, space.all) for part in one.found.regions],
+        "packets": said(one, grounds),
         "headers": one.found.size,
         "ends": words.ends(one.found.ends, space, grounds.told),
         "outcomes": words.outcomes(one.found.ends, space, grounds.told),
         "judgement": one.judgement,
         "packet": words.example(first, space),
     }
+
+
+def said(one: Verdict, grounds: Grounds) -> list[str]:
+    """The parts of a class in words."""
+    all_ = whole(grounds.space, one.source)
+    assert all_ is not None
+    regions_ = one.found.regions
+    return [words.region(part, grounds.space, all_, one.source.words) for part in regions_]
 
 
 def not_covered(grounds: Grounds) -> list[str]:

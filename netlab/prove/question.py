@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from netlab.prove.classes import Class, arrives, endpoints, is_open
 from netlab.prove.diagram import Leaf
-from netlab.prove.space import CT, DADDR, NEW, Box, Region, Space, Values, narrow
+from netlab.prove.space import CT, NEW, Box, Region, Space, narrow
 
 Expectation = Literal["reachable", "none", "spread-equal"]
 EXPECTATIONS: tuple[Expectation, ...] = ("reachable", "none", "spread-equal")
@@ -43,12 +43,17 @@ class Verdict(Struct, frozen=True):
     judgement: Judgement
 
 
-def regions(space: Space, source: Source, target: Target) -> Iterable[Region]:
-    """Where the question is, in the header space: connections' first packets."""
+def whole(space: Space, source: Source) -> Region | None:
+    """All first packets of connections of a sender's."""
     begun = narrow(space.all, source.box)
-    if begun is None:
+    return None if begun is None else (*begun.region[:CT], NEW, *begun.region[CT + 1 :])
+
+
+def regions(space: Space, source: Source, target: Target) -> Iterable[Region]:
+    """Where the question is, in the header space."""
+    region = whole(space, source)
+    if region is None:
         return
-    region = (*begun.region[:CT], NEW, *begun.region[CT + 1 :])
     for box in target.boxes:
         part = narrow(region, box)
         if part is not None:
@@ -73,19 +78,6 @@ def judged(expected: Expectation, leaf: Leaf, *, needs_translation: bool) -> Jud
 def _is_equal(leaf: Leaf) -> bool:
     shares = list(endpoints(leaf).values())
     return bool(shares) and max(shares) - min(shares) < _ALIKE
-
-
-def virtual(region: Region, addresses: Values) -> tuple[list[Region], list[Region]]:
-    """The parts of a region whose destinations nobody has but by translation, and the others."""
-    from netlab.prove.space import meet, without
-
-    mine = meet(region[DADDR], addresses)
-    last = region[DADDR][-1][1]
-    rest = meet(region[DADDR], without(addresses, last)) if addresses else region[DADDR]
-    return (
-        [(mine, *region[1:])] if mine else [],
-        [(rest, *region[1:])] if rest else [],
-    )
 
 
 def worst(found: Sequence[Verdict]) -> Judgement:

@@ -23,6 +23,7 @@ from netlab.prove.space import (
     Space,
     Values,
     has,
+    meet,
     size,
 )
 
@@ -49,18 +50,18 @@ def protocols(values: Values, whole: Values) -> str:
     return "other protocols"
 
 
-def networks(values: Values, space: Space) -> str:
-    """Addresses as prefixes, few of them; else how many."""
-    parts = [text for interval in values for text in _prefixes(interval, space)]
+def networks(values: Values, space: Space, whole: Values) -> str:
+    """Addresses as prefixes, or as all but some; else some of them, and how many there are."""
+    parts = _written_out(values, space)
+    rest = _written_out(meet(space.but(DADDR, values), whole), space)
+    if len(rest) < len(parts) and len(rest) <= _FEW:
+        return f"anywhere but {', '.join(rest)}"
     if len(parts) <= _FEW:
         return ", ".join(parts)
-    rest = _prefixes_of(space.but(DADDR, values), space)
-    if len(rest) <= _FEW:
-        return "any but " + ", ".join(rest)
-    return f"{', '.join(parts[:2])} and {size(values):,} addresses in all"
+    return f"{', '.join(parts[:2])}, … ({size(values):,} addresses)"
 
 
-def _prefixes_of(values: Values, space: Space) -> list[str]:
+def _written_out(values: Values, space: Space) -> list[str]:
     return [text for interval in values for text in _prefixes(interval, space)]
 
 
@@ -89,14 +90,15 @@ def ports(values: Values) -> str:
     return f"{', '.join(parts[:2])}, … ({size(values):,} ports)"
 
 
-def region(one: Region, space: Space, whole: Region) -> str:
-    """`tcp from 10.244.0.0/16 to 10.96.0.10:80`; what is not asked for is not said."""
+def region(one: Region, space: Space, whole: Region, sender: str = "from anywhere") -> str:
+    """`tcp from 10.244.0.0/16 to 10.96.0.10 port 80`; what is as in the `whole` is not said."""
     words = [protocols(one[PROTO], whole[PROTO])]
-    words.append("from anywhere" if one[SADDR] == whole[SADDR] else _from(one, space))
+    came = f"from {networks(one[SADDR], space, whole[SADDR])}"
+    words.append(sender if one[SADDR] == whole[SADDR] else came)
     if one[SPORT] != whole[SPORT]:
-        words.append(f"source port {ports(one[SPORT])}")
-    to = "anywhere" if one[DADDR] == whole[DADDR] else networks(one[DADDR], space)
-    words.append(f"to {to}")
+        words.append(f"port {ports(one[SPORT])}")
+    everywhere = one[DADDR] == whole[DADDR]
+    words.append(f"to {'anywhere' if everywhere else networks(one[DADDR], space, whole[DADDR])}")
     if one[DPORT] != whole[DPORT]:
         words.append(f"port {ports(one[DPORT])}")
     for field, text in ((IIF, "in by"), (OIF, "out by")):
@@ -106,10 +108,6 @@ def region(one: Region, space: Space, whole: Region) -> str:
         states = [STATES[at] for low, high in one[CT] for at in range(low, high + 1)]
         words.append(f"({' or '.join(states)})")
     return " ".join(words)
-
-
-def _from(one: Region, space: Space) -> str:
-    return f"from {networks(one[SADDR], space)}"
 
 
 def links(values: Values, space: Space) -> str:
@@ -149,7 +147,9 @@ def _written(value: int, space: Space) -> str:
 
 
 def _picked(values: Values, liked: Iterable[int]) -> int:
-    return next((one for one in liked if has(values, one)), values[0][0] or values[0][1] and 1)
+    """One of these values, none that means nothing if there is another."""
+    low, high = values[0]
+    return next((one for one in liked if has(values, one)), low or min(high, 1))
 
 
 def packet(example_: Mapping[str, object]) -> str:

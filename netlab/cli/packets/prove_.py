@@ -155,15 +155,15 @@ def _count(number: int) -> str:
 
 def _class(one: Verdict, answer: Answer) -> Iterator[str]:
     from netlab.prove import words
+    from netlab.prove.answer import said
 
     grounds = answer.grounds
-    space = grounds.space
-    sent = "" if one.source.entry == "PREROUTING" else "sent by the node: "
-    for region in one.found.regions[:2]:
-        yield f"  {sent}{words.region(region, space, space.all)}"
-    if len(one.found.regions) > 2:
-        yield f"  and {len(one.found.regions) - 2} more such parts"
-    yield f"    {words.ends(one.found.ends, space, grounds.told)}"
+    parts = said(one, grounds)
+    for part in parts[:2]:
+        yield f"  {part}"
+    if len(parts) > 2:
+        yield f"  and {len(parts) - 2} more such parts"
+    yield f"    {words.ends(one.found.ends, grounds.space, grounds.told)}"
     if one.judgement != "holds":
-        packet = words.packet(words.example(one.found.regions[0], space))
+        packet = words.packet(words.example(one.found.regions[0], grounds.space))
         yield f"    such as {packet}"
