@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from netlab.prove import asking, words
 from netlab.prove.diagram import Place
 from netlab.prove.difference import Change, Comparison
-from netlab.prove.ground import Grounds, Node, told
+from netlab.prove.ground import Grounds, Node, doors_of, told
 from netlab.prove.question import Source
-from netlab.prove.space import Box, Region, narrow
+from netlab.prove.space import (
+    CT,
+    DADDR,
+    DPORT,
+    TRACKED,
+    Box,
+    Region,
+    Space,
+    has,
+    meet,
+    narrow,
+    size,
+)
 from netlab.proxy.addresses import Family
 
 
@@ -23,12 +35,13 @@ class Found(Struct, frozen=True):
 
 
 class Compared(Struct, frozen=True):
-    """All that differs in one family."""
+    """All that differs in one family; `owners` are the Services by address and port."""
 
     grounds: Grounds
     before: Node
     after: Node
     found: tuple[Found, ...]
+    owners: Mapping[tuple[int | None, int], str] = {}
 
     @property
     def family(self) -> Family:
@@ -47,29 +60,63 @@ def compare(
     comparison = Comparison()
     made: list[Found] = []
     for source in asking.sources("any", space, ()):
-        begun = narrow(space.all, source.box)
-        for box in boxes if begun is not None else ():
-            part = narrow(begun.region, box) if begun is not None else None
+        begun = _begun(space, source)
+        for box in boxes:
+            part = narrow(begun, box)
             if part is None:
                 continue
             one = grounds.hooks.ends(source.entry, part.region)
             two = other.ends(source.entry, part.region)
             changes = comparison.changes(one, two, part.region)
             made += [Found(change, (source,)) for change in changes]
-    return Compared(grounds, before, after, tuple(sorted(made, key=lambda each: each.change.size)))
+    found = tuple(sorted(made, key=lambda each: each.change.size))
+    return Compared(grounds, before, after, found, _owners((before, after), space) if made else {})
 
 
-def lines(one: Found, compared: Compared) -> Iterable[str]:
+def _owners(nodes: Iterable[Node], space: Space) -> dict[tuple[int | None, int], str]:
+    found: dict[tuple[int | None, int], str] = {}
+    for node in nodes:
+        for door in doors_of(node.saves, space.family):
+            address = space.network(door.address)[0][0] if door.address else None
+            found[address, door.port] = door.owner
+    return found
+
+
+def said(one: Found, compared: Compared) -> Iterator[str]:
+    """The parts of a class in words, each with the Service that it is for."""
+    space, source = compared.grounds.space, one.sources[0]
+    for part in one.change.regions:
+        text = words.region(part, space, _whole(compared, source), source.words)
+        owner = _owner(part, compared)
+        yield f"{text}, {owner}" if owner else text
+
+
+def _owner(part: Region, compared: Compared) -> str:
+    addresses, ports = part[DADDR], part[DPORT]
+    if len(ports) != 1 or ports[0][0] != ports[0][1] or size(addresses) > _FEW:
+        return ""
+    found = (
+        compared.owners.get((address, ports[0][0]))
+        or (compared.owners.get((None, ports[0][0])) if has(compared.grounds.space.local, address) else None)
+        for low, high in addresses
+        for address in range(low, high + 1)
+    )
+    return ", ".join(dict.fromkeys(one for one in found if one))
+
+
+_FEW = 4
+
+
+def lines(one: Found, compared: Compared, was: str = "was") -> Iterator[str]:
     """A class that is treated otherwise, in words."""
     space, change = compared.grounds.space, one.change
-    source = one.sources[0]
-    parts = [words.region(part, space, _whole(compared, source), source.words) for part in change.regions]
+    parts = list(said(one, compared))
     yield from parts[:3]
     if len(parts) > 3:
         yield f"and {len(parts) - 3} more such parts"
     before, after = sides(one, compared)
-    yield f"  was {before}"
-    yield f"  is  {after}"
+    yield f"  {was} {before}"
+    yield f"  {'is':{len(was)}} {after}"
     yield f"  such as {words.packet(words.example(change.regions[0], space))}"
 
 
@@ -96,10 +143,7 @@ def document(one: Found, compared: Compared) -> dict[str, object]:
     return {
         "family": compared.family,
         "from": one.sources[0].words,
-        "packets": [
-            words.region(part, space, _whole(compared, one.sources[0]), one.sources[0].words)
-            for part in change.regions
-        ],
+        "packets": list(said(one, compared)),
         "headers": change.size,
         "before": before,
         "after": after,
@@ -109,6 +153,12 @@ def document(one: Found, compared: Compared) -> dict[str, object]:
 
 
 def _whole(compared: Compared, source: Source) -> Region:
-    begun = narrow(compared.grounds.space.all, source.box)
-    assert begun is not None
-    return begun.region
+    return _begun(compared.grounds.space, source)
+
+
+def _begun(space: Space, source: Source) -> Region:
+    """All packets of a sender's, later ones of connections among them."""
+    found = narrow(space.all, source.box)
+    assert found is not None
+    region = found.region
+    return (*region[:CT], meet(region[CT], TRACKED), *region[CT + 1 :])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from netlab.proxy.iptables.model import HOOKS, Ruleset
@@ -84,6 +84,12 @@ class IptablesRules(Rules):
             found = self.ruleset.chain(table, name)
             self._chains[key] = None if found is None else self._steps(table, found.rules)
         return self._chains[key]
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """See `Rules`."""
+        for table in self.ruleset.tables.values():
+            for chain in table.chains:
+                yield table.name, chain
 
     def text(self, place: Place) -> str:
         """See `Rules`."""

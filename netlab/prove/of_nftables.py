@@ -103,6 +103,12 @@ class NftablesRules(Rules):
             self._chains[key] = None if found is None else self._steps(table, found.rules)
         return self._chains[key]
 
+    def names(self) -> Iterator[tuple[str, str]]:
+        """See `Rules`."""
+        for table in self.tables:
+            for chain in table.chains:
+                yield table.name, chain
+
     def text(self, place: Place) -> str:
         """See `Rules`."""
         chain = self._by_name[place.table].chains[place.chain]

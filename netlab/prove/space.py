@@ -31,6 +31,9 @@ Box = tuple[tuple[int, Values], ...]
 NOTHING: Values = ()
 STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 NEW: Values = ((0, 0),)
+TRACKED: Values = ((0, 3),)
+"""What a packet comes as; untracked it is made by a rule."""
+
 UNTRACKED = 4
 
 PROTOCOLS = {

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from netlab.prove.diagram import Place, State
@@ -134,13 +134,17 @@ class Hooked(NamedTuple):
 class Rules:
     """A node's rules of one kind in one family.
 
-    `hooks` are its base chains by hook, each with its priority; `notes` what it is silent about.
+    `hooks` are its base chains by hook, each with its priority.
     """
 
     hooks: Mapping[str, Sequence[tuple[int, Hooked]]]
 
     def chain(self, table: str, name: str) -> Sequence[Step] | None:
         """The steps of a chain, None if there is none of that name."""
+        raise NotImplementedError
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Every chain, with its table before it."""
         raise NotImplementedError
 
     def text(self, place: Place) -> str:

@@ -48,12 +48,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--expect", choices=_EXPECTATIONS, help="of all these packets")
     options.add_namespace(parser)
+    parser.add_argument(
+        "--objects", metavar="FILE", action="append", default=[],
+        help="with --save: a cluster's Services, EndpointSlices and Nodes, which the rules are for",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", metavar="FILE", help="with --objects: kube-proxy's settings, as YAML"
+    )
     prove_input.add_rules(parser)
     options.add_output(parser, "json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, and print the answer."""
+    if arguments.objects:
+        from netlab.cli.packets import prove_objects
+
+        return prove_objects.run(arguments)
     if not arguments.target or not arguments.expect:
         raise UsageError(
             "what is to be proved?", hint="--from any --to svc/web:80 --expect reachable"

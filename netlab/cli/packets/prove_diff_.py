@@ -68,17 +68,19 @@ def _compared(arguments: argparse.Namespace) -> Iterable[Compared]:
         yield compare(before, after, family)
 
 
-def show(found: Iterable[Compared]) -> None:
+def show(
+    found: Iterable[Compared], was: str = "was", total: str = "treated otherwise"
+) -> None:
     """All that differs, in words."""
     from netlab.prove.compared import lines
 
-    total = 0
+    count = 0
     for each in found:
         for one in each.found[:_SHOWN]:
-            for line in lines(one, each):
+            for line in lines(one, each, was):
                 print(line)
         if len(each.found) > _SHOWN:
             print(f"and {len(each.found) - _SHOWN} more (-o json has all)")
-        total += len(each.found)
-    what = f"{total} class{'es' * (total != 1)} of packets treated otherwise"
-    print(what if total else "the same with every packet")
+        count += len(each.found)
+    what = f"{count} class{'es' * (count != 1)} of packets {total}"
+    print(what if count else f"no packet is {total}")

@@ -1,0 +1,164 @@
+"""What is wrong with rules as such: rules that no packet reaches, chains that nothing leads to,
+jumps that lead nowhere, addresses claimed twice.
+
+A rule is told of when one rule before it in its chain takes all packets that it asks for; that
+several do so together is not looked for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from netlab.prove.diagram import Place
+from netlab.prove.ground import Grounds
+from netlab.prove.space import DADDR, Box, Region, Space, meet
+from netlab.prove.steps import Choose, Disguise, End, Go, MarkIs, Return, Rules, Step, Translate
+
+
+class Finding(Struct, frozen=True):
+    """`kind` is `dangling jump`, `unreachable chain`, `shadowed rule` or `claimed twice`."""
+
+    kind: str
+    place: Place
+    message: str
+
+
+def findings(grounds: Grounds) -> list[Finding]:
+    """Everything, in the order of the chains."""
+    found: list[Finding] = []
+    for rules in grounds.rules:
+        chains = dict(_chains(rules))
+        found += _dangling(chains)
+        found += _unreachable(chains, rules)
+        for (table, name), steps in chains.items():
+            found += _shadowed(table, name, steps, grounds)
+    return found + list(_claimed_twice(grounds))
+
+
+def _chains(rules: Rules) -> Iterator[tuple[tuple[str, str], Sequence[Step]]]:
+    for table, name in rules.names():
+        yield (table, name), rules.chain(table, name) or ()
+
+
+def targets(step: Step) -> Iterator[Go]:
+    """The chains that a step leads to."""
+    for action in step.actions:
+        if isinstance(action, Go):
+            yield action
+        elif isinstance(action, Choose):
+            yield from (one for _, one in action.ways if isinstance(one, Go))
+
+
+_Chains = dict[tuple[str, str], Sequence[Step]]
+
+
+def _dangling(chains: _Chains) -> Iterator[Finding]:
+    for (table, name), steps in chains.items():
+        for step in steps:
+            for go in targets(step):
+                if (table, go.chain) not in chains:
+                    place = Place(table, name, step.number)
+                    yield Finding("dangling jump", place, f"there is no chain {go.chain} in {table}")
+
+def _unreachable(chains: _Chains, rules: Rules) -> Iterator[Finding]:
+    bases = {(one.table, one.chain) for hook in rules.hooks.values() for _, one in hook}
+    reached, ahead = set(bases), list(bases)
+    while ahead:
+        table, name = ahead.pop()
+        for step in chains.get((table, name), ()):
+            for go in targets(step):
+                if (table, go.chain) in chains and (table, go.chain) not in reached:
+                    reached.add((table, go.chain))
+                    ahead.append((table, go.chain))
+    for (table, name), steps in chains.items():
+        if steps and (table, name) not in reached:
+            message = f"no hook leads to chain {name}"
+            yield Finding("unreachable chain", Place(table, name, steps[0].number), message)
+
+
+# -- shadowed rules ------------------------------------------------------------------------
+
+
+def _shadowed(
+    table: str, name: str, steps: Sequence[Step], grounds: Grounds
+) -> Iterator[Finding]:
+    """Rules of which every step asks for what an earlier one takes."""
+    seen = _Seen(grounds.space)
+    covered: dict[int, int] = {}
+    open_: set[int] = set()
+    for step in steps:
+        by = seen.covering(step)
+        if not step.boxes:
+            continue
+        if by is None or by == step.number:
+            open_.add(step.number)
+        else:
+            covered.setdefault(step.number, by)
+        if _takes_all(step):
+            seen.add(step)
+    for number, by in covered.items():
+        if number not in open_:
+            message = f"rule {by} of the chain takes all its packets"
+            yield Finding("shadowed rule", Place(table, name, number), message)
+
+
+def _takes_all(step: Step) -> bool:
+    """Whether of packets in its boxes none goes on, whatever their mark."""
+    last = step.actions[-1] if step.actions else None
+    ends = isinstance(last, End | Return | Translate | Disguise)
+    gone = ends or (isinstance(last, Go) and last.for_good)
+    marks = any(isinstance(test, MarkIs) for test in step.tests)
+    return gone and step.chance >= 1.0 and not step.unknown and not marks
+
+
+class _Seen:
+    """Steps that take all their packets, found by the destination that they name."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._exact: dict[int, list[Step]] = defaultdict(list)
+        self._wide: list[Step] = []
+
+    def add(self, step: Step) -> None:
+        one = _address(step)
+        (self._wide if one is None else self._exact[one]).append(step)
+
+    def covering(self, step: Step) -> int | None:
+        """The number of a rule before it that takes all that it asks for."""
+        one = _address(step)
+        before = [*self._wide, *(self._exact.get(one, ()) if one is not None else ())]
+        for earlier in before:
+            if set(earlier.tests) <= set(step.tests) and all(
+                any(_inside(box, other, self._space.all) for other in earlier.boxes)
+                for box in step.boxes
+            ):
+                return earlier.number
+        return None
+
+
+def _address(step: Step) -> int | None:
+    if len(step.boxes) == 1 and step.boxes[0] and step.boxes[0][0][0] == DADDR:
+        (low, high), *more = step.boxes[0][0][1]
+        return low if low == high and not more else None
+    return None
+
+
+def _inside(box: Box, other: Box, whole: Region) -> bool:
+    asked = dict(box)
+    return all(
+        meet(had := asked.get(field, whole[field]), values) == had for field, values in other
+    )
+
+
+def _claimed_twice(grounds: Grounds) -> Iterable[Finding]:
+    claims: dict[tuple[str, str, int], dict[str, None]] = defaultdict(dict)
+    for door in grounds.doors:
+        claims[door.address, door.protocol, door.port][door.owner] = None
+    for (address, protocol, port), owners in claims.items():
+        if len(owners) > 1:
+            what = f"{address or 'nodePort'}:{port}/{protocol}"
+            message = f"{what} is claimed by {' and by '.join(owners)}"
+            yield Finding("claimed twice", Place("", ""), message)

@@ -1,0 +1,102 @@
+"""Classes of packets held against the simulator: any packet of one ends as its class says."""
+
+import pytest
+
+from netlab.prove.classes import classes
+from netlab.prove.diagram import Diagrams
+from netlab.prove.hooks import Hooks
+from netlab.prove.space import (
+    CT,
+    DADDR,
+    DPORT,
+    IIF,
+    NO_LINK,
+    OIF,
+    OTHER_NAME,
+    PROTO,
+    SADDR,
+    SPORT,
+    STATES,
+)
+from netlab.simulation.match import PROTOCOL_NUMBERS
+from netlab.simulation.packet import Packet
+
+NAMES = {int(number): name for name, number in PROTOCOL_NUMBERS.items()}
+TRACKED = ((0, 3),)
+
+
+def asked(rules, space):
+    """Rules as functions of the header."""
+    return Hooks(rules, space, Diagrams(space.tops))
+
+
+def region_of(space, entry):
+    """All packets that the simulator knows."""
+    region = list(space.all)
+    region[CT] = TRACKED
+    region[IIF] = ((NO_LINK,) * 2,) if entry == "OUTPUT" else ((1, space.tops[IIF]),)
+    return tuple(region)
+
+
+def classes_of(hooks, space, entry):
+    region = region_of(space, entry)
+    return classes(hooks.ends(entry, region), region)
+
+
+def packet_in(region, space, pick):
+    """A packet of a region; `pick` chooses one of some."""
+
+    def value(field):
+        low, high = pick(region[field])
+        return pick([low, high, (low + high) // 2, min(low + 1, high)])
+
+    return Packet(
+        source=space.address(value(SADDR)),
+        destination=space.address(value(DADDR)),
+        protocol=NAMES.get(number := value(PROTO), str(number)),
+        dport=value(DPORT),
+        sport=value(SPORT),
+        in_interface=link(value(IIF), space),
+        out_interface=link(value(OIF), space),
+        ctstate=STATES[value(CT)],
+        local=frozenset(map(str, space.known)),
+    )
+
+
+def link(number, space):
+    return space.links[number].replace(OTHER_NAME, "other0")
+
+
+def agree(one, packet, outcomes, space):
+    """Whether the simulator's outcomes are the ends of that class; None where it has doubts."""
+    if any(outcome.unknown for outcome in outcomes):
+        return None
+    told = {}
+    for outcome in outcomes:
+        key = _end(outcome, packet)
+        told[key] = told.get(key, 0.0) + outcome.probability
+    said = {}
+    for way, share in one.ends.ways:
+        key = (str(way.at), *_to(way.state.to, packet, space), bool(way.state.source))
+        if way.at in ("dropped", "rejected"):
+            key = (way.at,)
+        said[key] = said.get(key, 0.0) + share
+    return told == {key: pytest.approx(share, abs=1e-6) for key, share in said.items()}
+
+
+def _end(outcome, packet):
+    if outcome.verdict != "ACCEPT":
+        return ({"DROP": "dropped", "REJECT": "rejected"}[outcome.verdict],)
+    at = "delivered" if outcome.delivered else "sent"
+    there = outcome.packet
+    moved = (there.destination, there.dport) if there.dnat else (packet.destination, packet.dport)
+    return (at, *moved, outcome.masqueraded)
+
+
+def _to(to, packet, space):
+    address, port = to or (None, None)
+    return (
+        packet.destination if address is None else space.address(address),
+        packet.dport if port is None else port,
+    )
+
