@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from netlab.prove import asking, words
+from netlab.prove.changed import changed_box
 from netlab.prove.diagram import Place
 from netlab.prove.difference import Change, Comparison
 from netlab.prove.ground import Grounds, Node, doors_of, told
@@ -19,6 +20,7 @@ from netlab.prove.space import (
     Box,
     Region,
     Space,
+    both,
     has,
     meet,
     narrow,
@@ -59,6 +61,8 @@ def compare(
     space = grounds.space
     comparison = Comparison()
     made: list[Found] = []
+    only = changed_box(grounds.rules, other.rules, space)
+    boxes = [] if only is None else [met for box in boxes if (met := both(box, only)) is not None]
     for source in asking.sources("any", space, ()):
         begun = _begun(space, source)
         for box in boxes:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from netlab.prove.space import NO_FIELD, Box, Region, Values
+from netlab.prove.space import NO_FIELD, Box, Values
 
 
 class Place(NamedTuple):
@@ -202,28 +202,36 @@ class Diagrams:
 
     def graft(self, box: Box, inside: Diagram, outside: Diagram) -> Diagram:
         """One in a box, the other one outside of it."""
+        if not box or inside is outside:
+            return inside
         guards = [Within(field, values, self._tops[field]) for field, values in box]
-        made: dict[tuple[int, int, int], Diagram] = {}
+        return self._grafted(guards, 0, inside, outside, {})
 
-        def grafted(at: int, one: Diagram, other: Diagram) -> Diagram:
-            if one is other or at == len(guards):
-                return one
-            key = (at, id(one), id(other))
-            found = made.get(key)
-            if found is not None:
-                return found
+    def _grafted(
+        self,
+        guards: Sequence[Within],
+        at: int,
+        one: Diagram,
+        other: Diagram,
+        made: dict[tuple[int, int, int], Diagram],
+    ) -> Diagram:
+        if one is other or at == len(guards):
+            return one
+        key = (at, id(one), id(other))
+        found = made.get(key)
+        if found is None:
             guard = guards[at]
             first = min(guard.field, one.field, other.field)
             if first < guard.field:
                 ends, parts = rows(first, (one, other))
-                children = [grafted(at, *part) for part in parts]
+                children = [self._grafted(guards, at, a, b, made) for a, b in parts]
             else:
                 ends, parts = rows(first, (guard, one, other))
-                children = [grafted(at + 1, a, b) if into else b for into, a, b in parts]
+                children = [
+                    self._grafted(guards, at + 1, a, b, made) if into else b for into, a, b in parts
+                ]
             found = made[key] = self.node(first, ends, children)
-            return found
-
-        return grafted(0, inside, outside)
+        return found
 
     def mix(self, pieces: Sequence[tuple[Diagram, float]]) -> Diagram:
         """Each of some with its share."""
@@ -259,30 +267,33 @@ class Diagrams:
     ) -> Diagram:
         """With what becomes of ways that go on: those of `further`, and of others what `rest`
         says; without it, they are left as they are."""
-        made: dict[tuple[int, ...], Diagram] = {}
+        return self._resumed(diagram, tuple(further.items()), rest, {})
 
-        def follow(one: Diagram, on: tuple[tuple[Way, Diagram], ...]) -> Diagram:
-            here = [(way, then) for way, then in on if way in one.going]
-            if not here and (rest is None or not one.going):
-                return one
-            key = (id(one), *(id(then) for _, then in here))
-            found = made.get(key)
-            if found is None:
-                found = made[key] = followed(one, here)
-            return found
-
-        def followed(one: Diagram, on: Sequence[tuple[Way, Diagram]]) -> Diagram:
-            if isinstance(one, Leaf):
-                return self._ended(one, dict(on), rest)
-            first = min(one.field, *(then.field for _, then in on), NO_FIELD)
-            ends, parts = rows(first, (one, *(then for _, then in on)))
-            ways = [way for way, _ in on]
+    def _resumed(
+        self,
+        one: Diagram,
+        on: Sequence[tuple[Way, Diagram]],
+        rest: Resume | None,
+        made: dict[tuple[int, ...], Diagram],
+    ) -> Diagram:
+        going = one.going
+        here = [(way, then) for way, then in on if way in going] if going else ()
+        if not here and (rest is None or not going):
+            return one
+        if isinstance(one, Leaf):
+            return self._ended(one, dict(here), rest)
+        key = (id(one), *[id(then) for _, then in here])
+        found = made.get(key)
+        if found is None:
+            first = min(one.field, *[then.field for _, then in here], NO_FIELD)
+            ends, parts = rows(first, (one, *[then for _, then in here]))
+            ways = [way for way, _ in here]
             children = [
-                follow(part[0], tuple(zip(ways, part[1:], strict=True))) for part in parts
+                self._resumed(part[0], list(zip(ways, part[1:], strict=True)), rest, made)
+                for part in parts
             ]
-            return self.join(first, ends, children)
-
-        return follow(diagram, tuple(further.items()))
+            found = made[key] = self.join(first, ends, children)
+        return found
 
     def _ended(
         self, leaf: Leaf, further: Mapping[Way, Diagram], rest: Resume | None
@@ -298,29 +309,26 @@ class Diagrams:
 
     def altered(self, diagram: Diagram, alter: Callable[[Leaf], Diagram]) -> Diagram:
         """With every leaf become another one."""
-        made: dict[int, Diagram] = {}
+        return alter(diagram) if isinstance(diagram, Leaf) else self._altered(diagram, alter, {})
 
-        def go(one: Diagram) -> Diagram:
-            found = made.get(id(one))
-            if found is None:
-                if isinstance(one, Leaf):
-                    found = alter(one)
-                else:
-                    found = self.node(one.field, one.ends, [go(each) for each in one.children])
-                made[id(one)] = found
-            return found
-
-        return go(diagram)
+    def _altered(
+        self, one: Diagram, alter: Callable[[Leaf], Diagram], made: dict[int, Diagram]
+    ) -> Diagram:
+        found = made.get(id(one))
+        if found is None:
+            if isinstance(one, Leaf):
+                found = alter(one)
+            else:
+                children = [self._altered(child, alter, made) for child in one.children]
+                found = self.node(one.field, one.ends, children)
+            made[id(one)] = found
+        return found
 
     def ways(self, leaf: Leaf, alter: Callable[[Way], Way]) -> Leaf:
         """A leaf with every way become another one."""
+        if len(leaf.ways) == 1:
+            return self.certain(alter(leaf.ways[0][0]))
         return self._mixed([(self.certain(alter(way)), share) for way, share in leaf.ways])
-
-    def within(self, diagram: Diagram, region: Region, fields: Sequence[int]) -> Diagram:
-        """What is left when some fields have one value each in that region."""
-        for field in fields:
-            diagram = child(diagram, field, region[field][0][0])
-        return diagram
 
 
 Resume = Callable[[Way], Diagram]

@@ -62,7 +62,7 @@ class Hooks:
     """A node's rules, of whichever kinds they are, as functions of the header."""
 
     def __init__(self, rules: Sequence[Rules], space: Space, diagrams: Diagrams) -> None:
-        self.space, self.diagrams = space, diagrams
+        self.rules, self.space, self.diagrams = rules, space, diagrams
         self._walker = Walker(space, diagrams)
         self._hooks = _in_order(rules)
         self._known: dict[tuple[str, _At, State, Region], Diagram] = {}

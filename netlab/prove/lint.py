@@ -15,7 +15,17 @@ from msgspec import Struct
 from netlab.prove.diagram import Place
 from netlab.prove.ground import Grounds
 from netlab.prove.space import DADDR, Box, Region, Space, meet
-from netlab.prove.steps import Choose, Disguise, End, Go, MarkIs, Return, Rules, Step, Translate
+from netlab.prove.steps import (
+    Disguise,
+    End,
+    Go,
+    MarkIs,
+    Return,
+    Rules,
+    Step,
+    Translate,
+    targets,
+)
 
 
 class Finding(Struct, frozen=True):
@@ -43,15 +53,6 @@ def _chains(rules: Rules) -> Iterator[tuple[tuple[str, str], Sequence[Step]]]:
         yield (table, name), rules.chain(table, name) or ()
 
 
-def targets(step: Step) -> Iterator[Go]:
-    """The chains that a step leads to."""
-    for action in step.actions:
-        if isinstance(action, Go):
-            yield action
-        elif isinstance(action, Choose):
-            yield from (one for _, one in action.ways if isinstance(one, Go))
-
-
 _Chains = dict[tuple[str, str], Sequence[Step]]
 
 
@@ -74,9 +75,13 @@ def _unreachable(chains: _Chains, rules: Rules) -> Iterator[Finding]:
                     reached.add((table, go.chain))
                     ahead.append((table, go.chain))
     for (table, name), steps in chains.items():
-        if steps and (table, name) not in reached:
+        if steps and (table, name) not in reached and name not in _KEPT:
             message = f"no hook leads to chain {name}"
             yield Finding("unreachable chain", Place(table, name, steps[0].number), message)
+
+
+_KEPT = frozenset({"reject-chain"})
+"""What kube-proxy keeps for elements that there may be none of."""
 
 
 # -- shadowed rules ------------------------------------------------------------------------

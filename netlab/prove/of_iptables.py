@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from netlab.proxy.iptables.model import HOOKS, Ruleset
 from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
-from netlab.prove import ends
+from netlab.prove import ends, plain
 from netlab.prove.diagram import Place
 from netlab.prove.space import (
     DADDR,
@@ -49,6 +49,7 @@ _PRIORITIES: Mapping[str, int] = {
     "raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50,
 }  # fmt: skip
 _SOURCE_NAT = 100
+_JUMP = re.compile(r"(?:^| )-[jg] (\S+)")
 _LINKS = re.compile(r"(?:^| )-[io] (\S+)")
 
 
@@ -91,6 +92,35 @@ class IptablesRules(Rules):
             for chain in table.chains:
                 yield table.name, chain
 
+    def differing(self, other: Rules) -> set[tuple[str, str]]:
+        """See `Rules`."""
+        assert isinstance(other, IptablesRules)
+        keys = dict.fromkeys((*self.names(), *other.names()))
+        return {key for key in keys if self._texts(key) != other._texts(key)}
+
+    def _texts(self, key: tuple[str, str]) -> tuple[str, ...] | None:
+        chain = self.ruleset.chain(*key)
+        return chain.rules if chain is not None else None
+
+    def leads(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """See `Rules`."""
+        for table in self.ruleset.tables.values():
+            for chain in table.chains.values():
+                for text in chain.rules:
+                    for target in _JUMP.findall(text):
+                        if target in table.chains:
+                            yield (table.name, chain.name), target
+
+    def translations(self) -> Iterator[tuple[int | None, int | None]]:
+        """See `Rules`."""
+        table = self.ruleset.tables.get("nat")
+        for chain in table.chains.values() if table is not None else ():
+            for text in chain.rules:
+                if "-j DNAT" in text or "-j REDIRECT" in text:
+                    for action in self._step("nat", 0, text).actions:
+                        if isinstance(action, Translate):
+                            yield action.address, action.port
+
     def text(self, place: Place) -> str:
         """See `Rules`."""
         chain = self.ruleset.chain(place.table, place.chain)
@@ -101,6 +131,10 @@ class IptablesRules(Rules):
         return [self._step(table, number, text) for number, text in enumerate(texts, 1)]
 
     def _step(self, table: str, number: int, text: str) -> Step:
+        return plain.step(number, text, self.space) or self.taken_apart(table, number, text)
+
+    def taken_apart(self, table: str, number: int, text: str) -> Step:
+        """The step that a rule is, read word by word."""
         rule = parse_rule(text)
         asked = _Asked(self.space, rule)
         return Step(
@@ -167,8 +201,13 @@ def _untracked(rule: Rule, space: Space) -> Action:
     return Untrack() if untracks else Mark(0xFFFFFFFF, 0)
 
 
+def _rejection(text: str) -> str:
+    """`port-unreachable`, whichever family says it."""
+    return re.sub(r"^icmp6?-", "", text) or "port-unreachable"
+
+
 _TARGETS: Mapping[str, Callable[[Rule, Space], Action]] = {
-    "REJECT": lambda rule, _: End("rejected", rule.option("--reject-with")),
+    "REJECT": lambda rule, _: End("rejected", _rejection(rule.option("--reject-with"))),
     "MARK": _marked,
     "CT": _untracked,
     "DNAT": lambda rule, space: ends.destination(rule.option("--to-destination"), space),

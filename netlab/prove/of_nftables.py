@@ -7,7 +7,7 @@ chooses. A set that packets fill (affinity) is taken to be empty: whoever asks i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -47,6 +47,7 @@ from netlab.prove.steps import (
     Step,
     Test,
     Tracked,
+    Translate,
     Unknown,
     Untrack,
 )
@@ -74,6 +75,23 @@ def links(tables: Sequence[NftTable]) -> set[str]:
             if name in sets:
                 found.update(_NAMED.findall(key))
     return found
+
+
+_GOES = re.compile(r"(?:jump|goto) ([^\s,}]+)")
+_LOOKED_UP = re.compile(r"vmap @(\S+)")
+
+
+def _to(value: str) -> str:
+    """The chain that an element leads to."""
+    return value.rpartition(" ")[2]
+
+
+def _translations(actions: Iterable[Action]) -> Iterator[tuple[int | None, int | None]]:
+    for action in actions:
+        if isinstance(action, Translate):
+            yield action.address, action.port
+        elif isinstance(action, Choose):
+            yield from _translations(one for _, one in action.ways)
 
 
 class NftablesRules(Rules):
@@ -108,6 +126,50 @@ class NftablesRules(Rules):
         for table in self.tables:
             for chain in table.chains:
                 yield table.name, chain
+
+    def differing(self, other: Rules) -> set[tuple[str, str]]:
+        """See `Rules`."""
+        assert isinstance(other, NftablesRules)
+        mine, theirs = self._elements(), other._elements()
+        odd = {key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key)}
+        keys = dict.fromkeys((*self.names(), *other.names()))
+        return {key for key in keys if self._asks(key, odd) or self._texts(key) != other._texts(key)}
+
+    def _elements(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The elements of each set, by its table and name."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for table in self.tables:
+            for (name, key), value in table.elements.items():
+                found.setdefault((table.name, name), {})[key] = value
+        return found
+
+    def _asks(self, key: tuple[str, str], sets: set[tuple[str, str]]) -> bool:
+        """Whether a chain looks something up in one of these."""
+        return any(f"@{name}" in text for text in self._texts(key) for table, name in sets if table == key[0])
+
+    def _texts(self, key: tuple[str, str]) -> tuple[str, ...]:
+        table = self._by_name.get(key[0])
+        chain = table.chains.get(key[1]) if table is not None else None
+        return chain.rules if chain is not None else ()
+
+    def leads(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """See `Rules`."""
+        values = {key: {_to(one) for one in known.values()} for key, known in self._elements().items()}
+        for table in self.tables:
+            for name, chain in table.chains.items():
+                for text in chain.rules:
+                    named = _GOES.findall(text)
+                    looked = (values.get((table.name, one), ()) for one in _LOOKED_UP.findall(text))
+                    for target in {*named, *(one for each in looked for one in each)}:
+                        if target in table.chains:
+                            yield (table.name, name), target
+
+    def translations(self) -> Iterator[tuple[int | None, int | None]]:
+        """See `Rules`."""
+        for table, name in self.names():
+            if any("dnat" in text or "redirect" in text for text in self._texts((table, name))):
+                for step in self.chain(table, name) or ():
+                    yield from _translations(step.actions)
 
     def text(self, place: Place) -> str:
         """See `Rules`."""
@@ -336,6 +398,14 @@ def _puzzled(phrase: nft.Phrase, drafts: Sequence[_Draft]) -> Iterator[_Draft]:
 _LAST = (End, Return, Go, Choose, Disguise, Unknown)
 
 
+def _rejection(text: str) -> str:
+    """`with icmp port-unreachable`; without words it is that."""
+    words = text.split()
+    if "tcp" in words:
+        return "tcp-reset"
+    return words[-1] if words else "port-unreachable"
+
+
 def _verdict(text: str) -> tuple[Action, ...]:
     word, _, to = text.partition(" ")
     match word:
@@ -344,7 +414,7 @@ def _verdict(text: str) -> tuple[Action, ...]:
         case "drop":
             return (End("dropped"),)
         case "reject":
-            return (End("rejected", to.removeprefix("with ")),)
+            return (End("rejected", _rejection(to)),)
         case "return":
             return (Return(),)
         case "continue":

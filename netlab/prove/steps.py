@@ -121,6 +121,15 @@ class Step(NamedTuple):
     unknown: tuple[str, ...] = ()
 
 
+def targets(step: Step) -> Iterator[Go]:
+    """The chains that a step leads to."""
+    for action in step.actions:
+        if isinstance(action, Go):
+            yield action
+        elif isinstance(action, Choose):
+            yield from (one for _, one in action.ways if isinstance(one, Go))
+
+
 class Hooked(NamedTuple):
     """A chain that packets come to by themselves."""
 
@@ -149,4 +158,16 @@ class Rules:
 
     def text(self, place: Place) -> str:
         """A rule as its program writes it."""
+        raise NotImplementedError
+
+    def differing(self, other: Rules) -> set[tuple[str, str]]:
+        """The chains that another ruleset of this kind has not so."""
+        raise NotImplementedError
+
+    def leads(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """Every chain with one that it sends packets to."""
+        raise NotImplementedError
+
+    def translations(self) -> Iterator[tuple[int | None, int | None]]:
+        """Every address and port that packets may be translated to, None for those they keep."""
         raise NotImplementedError
