@@ -21,7 +21,10 @@ from netlab.prove.space import (
 from netlab.simulation.match import PROTOCOL_NUMBERS
 from netlab.simulation.packet import Packet
 
-NAMES = {int(number): name for name, number in PROTOCOL_NUMBERS.items()}
+NAMES = {int(number): name for name, number in PROTOCOL_NUMBERS.items()} | {
+    33: "dccp",
+    136: "udplite",
+}
 TRACKED = ((0, 3),)
 
 
@@ -99,4 +102,3 @@ def _to(to, packet, space):
         packet.destination if address is None else space.address(address),
         packet.dport if port is None else port,
     )
-

@@ -88,4 +88,3 @@ def not_covered(grounds: Grounds) -> list[str]:
         rules = f"{len(places)} rule{'s' * (len(places) > 1)} not understood"
         found.append(f"{rules}: {', '.join(places[:5])}{', …' * (len(places) > 5)}")
     return found
-

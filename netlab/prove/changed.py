@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netlab.prove.space import CT, DADDR, DPORT, IIF, NO_FIELD, OIF, Box, Space, Values, both, has, union
+from netlab.prove.space import (
+    CT,
+    DADDR,
+    DPORT,
+    IIF,
+    NO_FIELD,
+    OIF,
+    Box,
+    Space,
+    Values,
+    both,
+    has,
+    union,
+)
 from netlab.prove.steps import Rules, Step, targets
 
 Key = tuple[str, str]
@@ -31,7 +44,9 @@ def changed_box(before: Sequence[Rules], after: Sequence[Rules], space: Space) -
     if [type(one) for one in before] != [type(one) for one in after]:
         return ()
     try:
-        boxes = [box for pair in zip(before, after, strict=True) for box in _Pair(*pair, space).boxes()]
+        boxes = [
+            box for pair in zip(before, after, strict=True) for box in _Pair(*pair, space).boxes()
+        ]
     except _Everything:
         return ()
     return _hull(boxes) if boxes else None
@@ -150,4 +165,3 @@ def _hooked(rules: Rules) -> list[tuple[str, int, str, str, bool]]:
         for hook, chains in sorted(rules.hooks.items())
         for priority, one in chains
     ]
-

@@ -51,9 +51,7 @@ class Compared(Struct, frozen=True):
         return self.grounds.space.family
 
 
-def compare(
-    before: Node, after: Node, family: Family, boxes: Sequence[Box] = ((),)
-) -> Compared:
+def compare(before: Node, after: Node, family: Family, boxes: Sequence[Box] = ((),)) -> Compared:
     """Every class of packets to any of the boxes that two nodes' rules treat otherwise, the
     smallest first."""
     grounds = Grounds(before, family, [after])
@@ -101,7 +99,11 @@ def _owner(part: Region, compared: Compared) -> str:
         return ""
     found = (
         compared.owners.get((address, ports[0][0]))
-        or (compared.owners.get((None, ports[0][0])) if has(compared.grounds.space.local, address) else None)
+        or (
+            compared.owners.get((None, ports[0][0]))
+            if has(compared.grounds.space.local, address)
+            else None
+        )
         for low, high in addresses
         for address in range(low, high + 1)
     )

@@ -30,7 +30,7 @@ class State(NamedTuple):
     mark: int = 0
     untracked: bool = False
     translated: bool = False
-    to: tuple[int, int | None] | None = None
+    to: tuple[int | None, int | None] | None = None
     source: str = ""
     doubts: tuple[tuple[Place, bool], ...] = ()
 
@@ -54,7 +54,7 @@ class Leaf:
 
     def __init__(self, ways: tuple[tuple[Way, float], ...]) -> None:
         self.ways = ways
-        self.going = frozenset(way for way, _ in ways if way.at.__class__ is int)
+        self.going: frozenset[Way] = frozenset(way for way, _ in ways if way.at.__class__ is int)
 
 
 class Node:
@@ -63,11 +63,9 @@ class Node:
 
     __slots__ = ("children", "ends", "field", "going")
 
-    def __init__(
-        self, field: int, ends: tuple[int, ...], children: tuple[Diagram, ...]
-    ) -> None:
+    def __init__(self, field: int, ends: tuple[int, ...], children: tuple[Diagram, ...]) -> None:
         self.field, self.ends, self.children = field, ends, children
-        self.going = _together(child.going for child in children)
+        self.going: frozenset[Way] = _together(child.going for child in children)
 
 
 Diagram = Leaf | Node
@@ -158,9 +156,7 @@ class Diagrams:
             found = self._leaves[ways] = Leaf(ways)
         return found
 
-    def node(
-        self, field: int, ends: Sequence[int], children: Sequence[Diagram]
-    ) -> Diagram:
+    def node(self, field: int, ends: Sequence[int], children: Sequence[Diagram]) -> Diagram:
         """A decision whose children ask for later fields alone."""
         last = children[-1]
         if all(one is last for one in children):
@@ -173,12 +169,10 @@ class Diagrams:
         key = (field, tuple(ends), tuple(map(id, children)))
         found = self._nodes.get(key)
         if found is None:
-            found = self._nodes[key] = Node(field, key[1], tuple(children))  # type: ignore[arg-type]
+            found = self._nodes[key] = Node(field, key[1], tuple(children))
         return found
 
-    def join(
-        self, field: int, ends: Sequence[int], children: Sequence[Diagram]
-    ) -> Diagram:
+    def join(self, field: int, ends: Sequence[int], children: Sequence[Diagram]) -> Diagram:
         """A decision whose children may ask for any field."""
         first = min(one.field for one in children)
         if first > field:
@@ -295,9 +289,7 @@ class Diagrams:
             found = made[key] = self.join(first, ends, children)
         return found
 
-    def _ended(
-        self, leaf: Leaf, further: Mapping[Way, Diagram], rest: Resume | None
-    ) -> Diagram:
+    def _ended(self, leaf: Leaf, further: Mapping[Way, Diagram], rest: Resume | None) -> Diagram:
         pieces = []
         for way, share in leaf.ways:
             then = further.get(way)
@@ -339,10 +331,10 @@ _DIGITS = 9
 def _order(way: tuple[Way, float]) -> tuple[object, ...]:
     one, share = way
     state = one.state
-    to = state.to or (-1, -1)
+    to = state.to or (None, None)
     return (
-        str(one.at), state.mark, to[0], to[1] or 0, state.source, state.translated, state.untracked,
-        state.doubts, one.place or _NOWHERE, one.how, share,
+        str(one.at), state.mark, to[0] or 0, to[1] or 0, state.source, state.translated,
+        state.untracked, state.doubts, one.place or _NOWHERE, one.how, share,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from netlab.objects.types import Service
 from netlab.prove.diagram import Diagrams, Place
 from netlab.prove.hooks import Hooks
 from netlab.prove.intake import Save, space_of
-from netlab.prove.space import Space, Values, union
+from netlab.prove.space import Values, union
 from netlab.prove.steps import Rules
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables import owners as iptables_owners
@@ -162,7 +162,9 @@ def _node_port_addresses(saves: Iterable[Save], family: Family) -> list[str]:
     for save in saves:
         for table in save.nftables.get(family, ()):
             found |= {key: None for name, key in table.elements if name == "nodeport-ips"}
-        chain = save.iptables[family].chain("nat", "KUBE-SERVICES") if family in save.iptables else None
+        chain = (
+            save.iptables[family].chain("nat", "KUBE-SERVICES") if family in save.iptables else None
+        )
         for text in chain.rules[-8:] if chain is not None else ():
             if text.endswith("-j KUBE-NODEPORTS") and (to := _TO.match(text)):
                 found[to[1]] = None
@@ -186,4 +188,3 @@ def pod_networks(saves: Iterable[Save], family: Family) -> list[str]:
                 if match := _NFT_PODS.match(text):
                     return [match[1]]
     return []
-

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from netlab.prove.diagram import Diagram, Diagrams, Leaf, Place, State, Way, child
+from netlab.prove.diagram import Diagram, Diagrams, Leaf, Node, Place, State, Way, child
 from netlab.prove.space import (
     CT,
     DADDR,
@@ -155,23 +155,18 @@ class Hooks:
     def _sent_to(self, there: Diagram, state: State) -> Diagram:
         assert state.to is not None
         address, port = state.to
-        if address is None:
-            there = self._same_address(there)
-        else:
+        if address is not None:
             there = child(there, DADDR, address)
         if port is not None:
             there = self._at_port(there, port)
         alter = lambda leaf: self.diagrams.ways(leaf, lambda way: _to(way, state))  # noqa: E731
         return self.diagrams.altered(there, alter)
 
-    def _same_address(self, there: Diagram) -> Diagram:
-        return there
-
     def _at_port(self, there: Diagram, port: int) -> Diagram:
         """With the port settled, where addresses may still be asked for."""
-        if there.field > DADDR:
+        if not isinstance(there, Node) or there.field > DADDR:
             return child(there, DPORT, port)
-        children = [child(one, DPORT, port) for one in there.children]  # type: ignore[union-attr]
+        children = [child(one, DPORT, port) for one in there.children]
         return self.diagrams.node(DADDR, there.ends, children)
 
     def _settled(self, leaf: Leaf) -> Leaf:

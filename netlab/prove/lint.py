@@ -62,7 +62,10 @@ def _dangling(chains: _Chains) -> Iterator[Finding]:
             for go in targets(step):
                 if (table, go.chain) not in chains:
                     place = Place(table, name, step.number)
-                    yield Finding("dangling jump", place, f"there is no chain {go.chain} in {table}")
+                    yield Finding(
+                        "dangling jump", place, f"there is no chain {go.chain} in {table}"
+                    )
+
 
 def _unreachable(chains: _Chains, rules: Rules) -> Iterator[Finding]:
     bases = {(one.table, one.chain) for hook in rules.hooks.values() for _, one in hook}
@@ -87,9 +90,7 @@ _KEPT = frozenset({"reject-chain"})
 # -- shadowed rules ------------------------------------------------------------------------
 
 
-def _shadowed(
-    table: str, name: str, steps: Sequence[Step], grounds: Grounds
-) -> Iterator[Finding]:
+def _shadowed(table: str, name: str, steps: Sequence[Step], grounds: Grounds) -> Iterator[Finding]:
     """Rules of which every step asks for what an earlier one takes."""
     seen = _Seen(grounds.space)
     covered: dict[int, int] = {}
@@ -140,7 +141,8 @@ class _Seen:
                 any(_inside(box, other, self._space.all) for other in earlier.boxes)
                 for box in step.boxes
             ):
-                return earlier.number
+                number: int = earlier.number
+                return number
         return None
 
 

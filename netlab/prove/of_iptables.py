@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from netlab.proxy.iptables.model import HOOKS, Ruleset
-from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
 from netlab.prove import ends, plain
 from netlab.prove.diagram import Place
 from netlab.prove.space import (
@@ -44,6 +42,8 @@ from netlab.prove.steps import (
     Unknown,
     Untrack,
 )
+from netlab.proxy.iptables.model import HOOKS, Ruleset
+from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
 
 _PRIORITIES: Mapping[str, int] = {
     "raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50,
@@ -96,9 +96,10 @@ class IptablesRules(Rules):
         """See `Rules`."""
         assert isinstance(other, IptablesRules)
         keys = dict.fromkeys((*self.names(), *other.names()))
-        return {key for key in keys if self._texts(key) != other._texts(key)}
+        return {key for key in keys if self.texts(key) != other.texts(key)}
 
-    def _texts(self, key: tuple[str, str]) -> tuple[str, ...] | None:
+    def texts(self, key: tuple[str, str]) -> tuple[str, ...] | None:
+        """A chain's rules."""
         chain = self.ruleset.chain(*key)
         return chain.rules if chain is not None else None
 
@@ -213,7 +214,7 @@ _TARGETS: Mapping[str, Callable[[Rule, Space], Action]] = {
     "DNAT": lambda rule, space: ends.destination(rule.option("--to-destination"), space),
     "REDIRECT": lambda rule, space: ends.redirected(rule.option("--to-ports"), space),
     "SNAT": lambda rule, _: Disguise(ends.source(rule.option("--to-source"))),
-    "MASQUERADE": lambda rule, _: Disguise("masquerade"),
+    "MASQUERADE": lambda *_: Disguise("masquerade"),
 }
 
 
@@ -391,4 +392,3 @@ _NO_QUESTION = frozenset(
         "--rsource", "--name", "--set", "--nfacct-name", "--limit", "--limit-burst",
     }
 )  # fmt: skip
-

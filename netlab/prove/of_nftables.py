@@ -57,7 +57,6 @@ from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.nft_match import Sets
 from netlab.simulation.nftables import base_chains
 
-
 _LINK = re.compile(r"(?:iif|oif|iifname|oifname) (?:[=!]= )?(\{[^}]*\}|\S+)")
 _NAMED = re.compile(r'"([^"]+)"')
 
@@ -130,12 +129,12 @@ class NftablesRules(Rules):
     def differing(self, other: Rules) -> set[tuple[str, str]]:
         """See `Rules`."""
         assert isinstance(other, NftablesRules)
-        mine, theirs = self._elements(), other._elements()
+        mine, theirs = self.elements(), other.elements()
         odd = {key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key)}
         keys = dict.fromkeys((*self.names(), *other.names()))
-        return {key for key in keys if self._asks(key, odd) or self._texts(key) != other._texts(key)}
+        return {key for key in keys if self._asks(key, odd) or self.texts(key) != other.texts(key)}
 
-    def _elements(self) -> dict[tuple[str, str], dict[str, str]]:
+    def elements(self) -> dict[tuple[str, str], dict[str, str]]:
         """The elements of each set, by its table and name."""
         found: dict[tuple[str, str], dict[str, str]] = {}
         for table in self.tables:
@@ -145,16 +144,24 @@ class NftablesRules(Rules):
 
     def _asks(self, key: tuple[str, str], sets: set[tuple[str, str]]) -> bool:
         """Whether a chain looks something up in one of these."""
-        return any(f"@{name}" in text for text in self._texts(key) for table, name in sets if table == key[0])
+        return any(
+            f"@{name}" in text
+            for text in self.texts(key)
+            for table, name in sets
+            if table == key[0]
+        )
 
-    def _texts(self, key: tuple[str, str]) -> tuple[str, ...]:
+    def texts(self, key: tuple[str, str]) -> tuple[str, ...]:
+        """A chain's rules."""
         table = self._by_name.get(key[0])
         chain = table.chains.get(key[1]) if table is not None else None
         return chain.rules if chain is not None else ()
 
     def leads(self) -> Iterator[tuple[tuple[str, str], str]]:
         """See `Rules`."""
-        values = {key: {_to(one) for one in known.values()} for key, known in self._elements().items()}
+        values = {
+            key: {_to(one) for one in known.values()} for key, known in self.elements().items()
+        }
         for table in self.tables:
             for name, chain in table.chains.items():
                 for text in chain.rules:
@@ -167,7 +174,7 @@ class NftablesRules(Rules):
     def translations(self) -> Iterator[tuple[int | None, int | None]]:
         """See `Rules`."""
         for table, name in self.names():
-            if any("dnat" in text or "redirect" in text for text in self._texts((table, name))):
+            if any("dnat" in text or "redirect" in text for text in self.texts((table, name))):
                 for step in self.chain(table, name) or ():
                     yield from _translations(step.actions)
 
@@ -178,9 +185,7 @@ class NftablesRules(Rules):
 
     def _steps(self, table: str, texts: Sequence[str]) -> list[Step]:
         reader = _Reader(self._sets[table], self.space)
-        return [
-            step for number, text in enumerate(texts, 1) for step in reader.steps(number, text)
-        ]
+        return [step for number, text in enumerate(texts, 1) for step in reader.steps(number, text)]
 
 
 class _Draft(Struct, frozen=True):
@@ -487,11 +492,8 @@ _Read = Callable[[str, Space], Values]
 _CARRIED: Mapping[str, Values] = MappingProxyType(
     {
         "th": WITH_PORTS,
-        **{
-            name: ((PROTOCOLS[name],) * 2,)
-            for name in ("tcp", "udp", "sctp", "dccp", "udplite")
-        },
-    }  # type: ignore[dict-item]
+        **{name: ((PROTOCOLS[name],) * 2,) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
+    }
 )
 
 _FIELDS: Mapping[str, tuple[int, _Read]] = MappingProxyType(

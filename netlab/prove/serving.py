@@ -26,7 +26,7 @@ def boxes(services: Iterable[Service], family: Family, own: Sequence[str]) -> li
         (
             (DADDR, union(found)),
             (DPORT, ((port, port),)),
-            (PROTO, ((PROTOCOLS[protocol],) * 2,)),  # type: ignore[arg-type]
+            (PROTO, ((PROTOCOLS[protocol],) * 2,)),
         )
         for (protocol, port), found in addresses.items()
     ]

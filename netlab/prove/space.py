@@ -136,7 +136,7 @@ class Space:
     def link(self, pattern: str, wild: str = "+") -> Values:
         """The links that a pattern as `eth0`, `eth+` means."""
         if not pattern.endswith(wild):
-            return ((self.links.index(pattern),) * 2,)  # type: ignore[return-value]
+            return ((self.links.index(pattern),) * 2,)
         begin = pattern[: -len(wild)]
         met = [number for number, name in enumerate(self.links) if name.startswith(begin)]
         return union((number, number) for number in met if number)
@@ -161,7 +161,7 @@ def _network(text: str, version: int) -> Values:
         return ((int(low), int(high)),) if low.version == version else NOTHING
     if "/" not in text or text.endswith("/32" if version == 4 else "/128"):  # nearly all
         one = ipaddress.ip_address(text.partition("/")[0])
-        return ((int(one),) * 2,) if one.version == version else NOTHING  # type: ignore[return-value]
+        return ((int(one),) * 2,) if one.version == version else NOTHING
     found = ipaddress.ip_network(text, strict=False)
     low_, high_ = int(found.network_address), int(found.broadcast_address)
     return ((low_, high_),) if found.version == version else NOTHING

@@ -1,7 +1,7 @@
 """One model of rules for iptables and nftables: what each step of a chain asks, and what it does.
 
-    ip daddr . tcp dport vmap { 10.96.0.1 . 80 : goto web }     a step for each element
-    -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-WEB    one step
+ip daddr . tcp dport vmap { 10.96.0.1 . 80 : goto web }     a step for each element
+-d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-WEB    one step
 """
 
 from __future__ import annotations

@@ -9,14 +9,17 @@ one node with 20,000 children, not 10,000 nodes one after the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from netlab.prove.diagram import Diagram, Diagrams, Place, State, Way, child
 from netlab.prove.space import (
     DADDR,
     DPORT,
+    IIF,
+    OIF,
     SADDR,
+    SPORT,
     Box,
     Narrowed,
     Region,
@@ -46,6 +49,7 @@ ACCEPTED, LEFT = -2, -1
 
 DEEPEST = 100
 _MANY = 24
+_LONG = 200
 _FEW_INTERVALS = 4
 
 
@@ -75,6 +79,7 @@ class Walker:
         self.space, self.diagrams = space, diagrams
         self._chains: dict[tuple[int, str, str], Chain | None] = {}
         self._kept: list[Rules] = []
+        self._known: dict[tuple[object, ...], Diagram] = {}
 
     def unknown(self) -> set[Place]:
         """The rules in chains met so far that nobody understands."""
@@ -82,7 +87,8 @@ class Walker:
             Place(table, name, step.number)
             for (_, table, name), chain in self._chains.items()
             for step in (chain.steps if chain is not None else ())
-            if (step.unknown and step.actions) or any(isinstance(one, Unknown) for one in step.actions)
+            if (step.unknown and step.actions)
+            or any(isinstance(one, Unknown) for one in step.actions)
         }
 
     def base(self, rules: Rules, table: str, name: str, state: State, region: Region) -> Diagram:
@@ -97,7 +103,22 @@ class Walker:
         if chain is None or depth > DEEPEST:
             return self.diagrams.certain(Way("open", state, Place(table, name), "no such chain"))
         frame = Frame(rules, table, name, chain, depth, back)
-        return self._from(frame, 0, state, region)
+        if len(chain.steps) < _LONG:
+            return self._from(frame, 0, state, region)
+        return self._once(frame, state, region)
+
+    def _once(self, frame: Frame, state: State, region: Region) -> Diagram:
+        """Of a long chain, which several hooks ask: for all senders at once."""
+        whole = self.space.all
+        region = tuple(
+            whole[field] if field in (SADDR, SPORT, IIF, OIF) else values
+            for field, values in enumerate(region)
+        )
+        key = (id(frame.chain), frame.depth, frame.back, state, region)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._from(frame, 0, state, region)
+        return found
 
     def _chain(self, rules: Rules, table: str, name: str) -> Chain | None:
         key = (id(rules), table, name)
@@ -111,7 +132,7 @@ class Walker:
 
     def _from(self, frame: Frame, start: int, state: State, region: Region) -> Diagram:
         """Of a chain the steps from `start` on."""
-        asked = self._candidates(frame.chain, start, state, region)
+        asked = self._candidates(frame.chain, start, region)
         found: Diagram = self.diagrams.certain(Way(frame.back, state))
         if len(asked) < _MANY:
             return self._folded(frame, asked, state, region, found)
@@ -122,9 +143,7 @@ class Walker:
                 found = self._together(frame, group, field, state, region, found)
         return found
 
-    def _candidates(
-        self, chain: Chain, start: int, state: State, region: Region
-    ) -> list[int]:
+    def _candidates(self, chain: Chain, start: int, region: Region) -> list[int]:
         """The steps that some packet of the region may match, up to one that all do."""
         steps, found = chain.steps, []
         at: Iterable[int] = range(start, len(steps))
@@ -308,15 +327,16 @@ def _touch(region: Region, box: Box) -> bool:
 
 def _tested(tests: Sequence[Test], state: State) -> Box | None:
     """What is left to be asked; None when a test fails."""
-    found: Box | None = ()
+    found: Box = ()
     for test in tests:
         answer = test.asked(state)
         if answer is False:
             return None
         if answer is not True:
-            found = both(found, answer)
-            if found is None:
+            met = both(found, answer)
+            if met is None:
                 return None
+            found = met
     return found
 
 
@@ -375,7 +395,7 @@ def _segments(
             stops.setdefault(high + 1, []).append(number)
     bounds = sorted({*starts, *stops})
     active: set[int] = set()
-    for low, after in zip(bounds, bounds[1:], strict=False):
+    for low, after in pairwise(bounds):
         active.difference_update(stops.get(low, ()))
         active.update(starts.get(low, ()))
         if active:

@@ -27,6 +27,8 @@ from netlab.prove.space import (
     size,
 )
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _NUMBERS = {number: name for name, number in PROTOCOLS.items() if name != "icmpv6"}
 _FEW = 4
 _SENDERS = ("198.51.100.7", "203.0.113.7", "10.244.1.2", "2001:db8:ffff::7", "2001:db8::7")
@@ -71,7 +73,7 @@ def _prefixes(interval: tuple[int, int], space: Space) -> Iterable[str]:
     high -= own
     if low <= high:
         kind = ipaddress.IPv4Address if space.family == "ipv4" else ipaddress.IPv6Address
-        found = list(ipaddress.summarize_address_range(kind(low), kind(high)))
+        found: list[Network] = list(ipaddress.summarize_address_range(kind(low), kind(high)))
         if len(found) > _FEW:
             yield f"{kind(low)}-{kind(high)}"
         else:
@@ -183,7 +185,9 @@ def ends(leaf: Leaf, space: Space, told: Told) -> str:
             text = _end(way, told)
             said[text] = said.get(text, 0.0) + share
     parts = [_delivered(verb, how, found) for (verb, how), found in to.items()]
-    parts += [text if share > 1 - 1e-6 else f"{text} ({part(share)})" for text, share in said.items()]
+    parts += [
+        text if share > 1 - 1e-6 else f"{text} ({part(share)})" for text, share in said.items()
+    ]
     return "; ".join(parts)
 
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from oracle import worlds
 from oracle.tries import FOLDERS, addresses_of
 
+from netlab.prove.intake import of_rules, space_of
 from netlab.proxy import modes
 from netlab.proxy.node_view import node_view
-from netlab.prove.intake import of_rules, space_of
 from netlab.simulation.iptables import simulate
 from netlab.simulation.nftables import simulate as nft_simulate
 

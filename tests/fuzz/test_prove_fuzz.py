@@ -6,7 +6,6 @@ import proved
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from netlab.errors import InputError
 from netlab.prove.compared import compare
 from netlab.prove.ground import Node
 from netlab.prove.intake import of_rules, space_of
@@ -55,7 +54,9 @@ HOOKS = {
 def tables(draw, name):
     lines = [f"*{name}"]
     for hook in HOOKS[name]:
-        policy = draw(st.sampled_from(["ACCEPT", "ACCEPT", "DROP"])) if name == "filter" else "ACCEPT"
+        policy = (
+            draw(st.sampled_from(["ACCEPT", "ACCEPT", "DROP"])) if name == "filter" else "ACCEPT"
+        )
         lines.append(f":{hook} {policy} [0:0]")
     lines += [":ONE - [0:0]", ":TWO - [0:0]"]
     for chain in [*HOOKS[name], "ONE", "TWO"]:
@@ -155,7 +156,8 @@ NFT_ANYWHERE = [
     "numgen random mod 3 vmap { 0 : accept, 1 : goto two }",
 ]  # fmt: skip
 NFT_NAT = [
-    "dnat to 10.0.0.1:8080", "dnat ip to numgen random mod 2 map { 0 : 10.0.0.1 . 80, 1 : 10.0.0.2 . 81 }",
+    "dnat to 10.0.0.1:8080",
+    "dnat ip to numgen random mod 2 map { 0 : 10.0.0.1 . 80, 1 : 10.0.0.2 . 81 }",
     "dnat to tcp dport map { 80 : 10.0.0.7 }", "redirect to :15001",
 ]  # fmt: skip
 NFT_HOOKS = {

@@ -42,9 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and print what differs."""
+    from netlab.proxy.compile import no_collection
+
     if not arguments.before or not arguments.after:
         raise UsageError("which two?", hint="--before old.save --after new.save")
-    found = list(_compared(arguments))
+    with no_collection():
+        found = list(_compared(arguments))
     if arguments.output == "json":
         from netlab.prove.compared import document
 
@@ -68,9 +71,7 @@ def _compared(arguments: argparse.Namespace) -> Iterable[Compared]:
         yield compare(before, after, family)
 
 
-def show(
-    found: Iterable[Compared], was: str = "was", total: str = "treated otherwise"
-) -> None:
+def show(found: Iterable[Compared], was: str = "was", total: str = "treated otherwise") -> None:
     """All that differs, in words."""
     from netlab.prove.compared import lines
 

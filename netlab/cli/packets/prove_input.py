@@ -1,4 +1,4 @@
-"""What `netlab prove` asks: the rules in files, those manifests come to, those of the running lab."""
+"""What `netlab prove` asks: rules in files, those manifests come to, those of the running lab."""
 
 from __future__ import annotations
 
@@ -165,8 +165,11 @@ def _in_force(name: str, netns: Path | int, lab: Lab) -> Save:
     from netlab.proxy import modes
 
     if lab.proxy_mode == "nftables":
-        return read(run(["nft", "list", "ruleset"], netns=netns).stdout, f"{name}, nft list ruleset")
+        return read(
+            run(["nft", "list", "ruleset"], netns=netns).stdout, f"{name}, nft list ruleset"
+        )
     mode = modes.of(lab.proxy_mode)
     return of_rules(
-        name, {family: mode.applier(lab.iptables, family, netns).read() for family in _families(lab)}
+        name,
+        {family: mode.applier(lab.iptables, family, netns).read() for family in _families(lab)},
     )

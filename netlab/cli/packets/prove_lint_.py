@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look, and print what is found."""
-    found = list(_found(arguments))
+    from netlab.proxy.compile import no_collection
+
+    with no_collection():
+        found = list(_found(arguments))
     if arguments.output == "json":
         print(json.dumps([_document(*one) for one in found], indent=2))
         return int(bool(found))
