@@ -9,7 +9,7 @@
     netlab prove lint --save node.save
 
 For every packet that the question is about, not for one: on each node what its rules alone do with
-it. `netlab help prove` says what is understood. --save takes iptables-save, ip6tables-save and nft
+it. `netlab help proofs` says what is understood. --save takes iptables-save, ip6tables-save and nft
 list ruleset.
 
 -o json: {expect, from, to, judgement, nodes: [{node, family, judgement, classes, notCovered}]}

@@ -31,6 +31,7 @@ NAMES = (
     "kubernetes-api",
     "pictures",
     "testing",
+    "proofs",
     "tracing",
     "watching",
     "map",

@@ -1,0 +1,274 @@
+"""`netlab prove` as it is typed: questions, comparisons, findings, and every mistake."""
+
+import json
+
+import pytest
+from oracle import worlds
+
+from netlab.cli import main as entry
+
+NODE = "10.0.0.5"
+PODS = "10.244.0.0/16"
+SEPS = {"A": "10.244.1.2", "B": "10.244.2.2"}
+
+
+def service(name, ip, number=80, chance="0.50000000000"):
+    """A Service with two endpoints, as kube-proxy has it in nat."""
+    comment = f'-m comment --comment "default/{name}'
+    port = f'-p tcp {comment} cluster IP" -m tcp --dport {number}'
+    yield f":KUBE-SVC-{name.upper()} - [0:0]"
+    yield from (f":KUBE-SEP-{name.upper()}{at} - [0:0]" for at in SEPS)
+    yield f"-A KUBE-SERVICES -d {ip}/32 {port} -j KUBE-SVC-{name.upper()}"
+    yield f"-A KUBE-SVC-{name.upper()} ! -s {PODS} -d {ip}/32 {port} -j KUBE-MARK-MASQ"
+    first = f'{comment} -> x" -m statistic --mode random --probability {chance}'
+    yield f"-A KUBE-SVC-{name.upper()} {first} -j KUBE-SEP-{name.upper()}A"
+    yield f'-A KUBE-SVC-{name.upper()} {comment} -> x" -j KUBE-SEP-{name.upper()}B'
+    for at, pod in SEPS.items():
+        yield f'-A KUBE-SEP-{name.upper()}{at} -s {pod}/32 {comment}" -j KUBE-MARK-MASQ'
+        to = f"-m tcp -j DNAT --to-destination {pod}:8080"
+        yield f'-A KUBE-SEP-{name.upper()}{at} -p tcp {comment}" {to}'
+
+
+def save(*services, filters=(), nat=()):
+    """A node's rules."""
+    parts = [line for one in services for line in one]
+    chains = [line for line in parts if line.startswith(":")]
+    rules = [line for line in parts if not line.startswith(":")]
+    lines = [
+        "*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]",
+        *filters, "COMMIT", "*nat",
+        *(f":{hook} ACCEPT [0:0]" for hook in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")),
+        ":KUBE-SERVICES - [0:0]", ":KUBE-MARK-MASQ - [0:0]", ":KUBE-POSTROUTING - [0:0]", *chains,
+        "-A PREROUTING -j KUBE-SERVICES", "-A OUTPUT -j KUBE-SERVICES",
+        "-A POSTROUTING -j KUBE-POSTROUTING",
+        "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000",
+        "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
+        "-A KUBE-POSTROUTING -j MASQUERADE --random-fully", *nat, *rules, "COMMIT", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+WEB = tuple(service("web", "10.96.0.10"))
+
+
+@pytest.fixture
+def spoken(capsys):
+    """What a command line comes to: exit code, output, and what it says besides."""
+
+    def run(*words):
+        try:
+            code = entry.main(["prove", *map(str, words)])
+        except SystemExit as end:  # argparse's own
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text, name="node.save"):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+def asked(path, to, expect, *more):
+    return ("--save", path, "--to", to, "--expect", expect, *more)
+
+
+# -- questions -----------------------------------------------------------------------------
+
+
+def test_a_service_answers_every_packet(spoken, file):
+    code, out, err = spoken(*asked(file(save(WEB)), "svc/web:80", "reachable"))
+    assert (code, err) == (0, "")
+    assert "holds for every packet" in out
+    assert "delivered to 10.244.1.2:8080 (1/2), 10.244.2.2:8080 (1/2)" in out
+    assert "masqueraded" in out
+
+
+def test_one_source_that_is_dropped_is_the_counter_example(spoken, file):
+    drop = "-A FORWARD -s 10.9.8.7/32 -d 10.244.2.2/32 -j DROP"
+    path = file(save(WEB, filters=[drop]))
+    code, out, _ = spoken(*asked(path, "svc/web:80", "reachable"))
+    assert code == 1
+    assert "does not hold" in out
+    assert "such as tcp 10.9.8.7:40000 > 10.96.0.10:80" in out
+    assert f"dropped ({path}:5) (1/2)" in out
+    assert spoken(*asked(path, "svc/web:80", "reachable", "--from", "pods"))[0] == 0
+
+
+def test_unequal_shares_are_no_equal_spread(spoken, file):
+    assert spoken(*asked(file(save(WEB)), "svc/web", "spread-equal"))[0] == 0
+    odd = tuple(service("web", "10.96.0.10", chance="0.40000000000"))
+    code, out, _ = spoken(*asked(file(save(odd)), "svc/web", "spread-equal"))
+    assert code == 1
+    assert "10.244.1.2:8080 (40 %)" in out
+
+
+def test_nobody_from_outside_reaches_the_services_network(spoken, file):
+    question = ("10.96.0.0/12", "none", "--from", "external")
+    code, out, _ = spoken(*asked(file(save(WEB)), *question))
+    assert code == 1
+    assert "such as tcp 198.51.100.7:40000 > 10.96.0.10:80" in out
+    guard = f"-A KUBE-SERVICES ! -s {PODS} -j RETURN"
+    assert spoken(*asked(file(save(WEB, nat=[guard])), *question))[0] == 0
+
+
+def test_a_rule_that_nobody_understands_leaves_open_what_it_decides(spoken, file):
+    odd = "-A FORWARD -m string --string x --algo bm -j DROP"
+    path = file(save(WEB, filters=[odd]))
+    code, out, _ = spoken(*asked(path, "svc/web:80", "reachable"))
+    assert code == 1
+    assert "stays open" in out
+    assert f"1 rule not understood: {path}:5" in out
+    harmless = odd.replace("DROP", "ACCEPT")
+    assert spoken(*asked(file(save(WEB, filters=[harmless])), "svc/web:80", "reachable"))[0] == 0
+
+
+def test_json_has_every_class_with_a_packet_of_it(spoken, file):
+    code, out, _ = spoken(*asked(file(save(WEB)), "svc/web:80", "reachable", "-o", "json"))
+    found = json.loads(out)
+    assert (code, found["judgement"]) == (0, "holds")
+    (node,) = found["nodes"]
+    for one in node["classes"]:
+        assert sum(end["share"] for end in one["outcomes"]) == pytest.approx(1)
+        assert one["packet"]["destination"] == "10.96.0.10"
+    assert node["notCovered"]
+
+
+def test_manifests_are_proved_on_every_node(spoken):
+    lab = "topologies/quickstart.yaml"
+    to = ("--to", "svc/hostname-svc-clusterip", "--expect", "spread-equal")
+    code, out, err = spoken("-f", lab, *to)
+    assert code == 0, out + err
+    assert "(on worker001, ipv4" in out
+    assert "(on worker002, ipv4" in out
+
+
+# -- two rulesets --------------------------------------------------------------------------
+
+
+def diff(file, before, after):
+    return ("diff", "--before", file(before, "a.save"), "--after", file(after, "b.save"))
+
+
+def test_the_same_rules_in_other_words_are_no_difference(spoken, file):
+    other = save(WEB).replace("KUBE-SEP-WEBA", "FIRST").replace("--random-fully", "")
+    assert spoken(*diff(file, save(WEB), other))[:2] == (0, "no packet is treated otherwise\n")
+
+
+def test_what_is_treated_otherwise_is_told_the_smallest_first(spoken, file):
+    gone = "\n".join(line for line in save(WEB).splitlines() if "-d 10.96.0.10/32 -p" not in line)
+    code, out, _ = spoken(*diff(file, save(WEB), gone + "\n"))
+    assert code == 1
+    assert "  is  passed on as it is" in out
+    assert "default/web" in out
+    code, out, _ = spoken(*diff(file, save(WEB), gone + "\n"), "-o", "json")
+    sizes = [one["headers"] for one in json.loads(out)]
+    assert sizes == sorted(sizes)
+
+
+def test_a_drop_is_told_with_its_line(spoken, file):
+    after = save(WEB, filters=["-A FORWARD -s 10.244.7.0/24 -j DROP"])
+    code, out, _ = spoken(*diff(file, save(WEB), after))
+    assert code == 1
+    assert "tcp from 10.244.7.0/24 to 10.96.0.10 port 80 (NEW), default/web" in out
+    assert "b.save:5)" in out
+
+
+# -- objects -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", worlds.IPTABLES, ids=lambda folder: folder.name)
+def test_recorded_nodes_do_what_their_services_ask(folder, spoken):
+    for expected in ("expected.v4", "expected.v6"):
+        code, out, err = spoken(
+            "--objects", folder / "objects.yaml", "--config", folder / "proxy.yaml",
+            "--save", folder / expected,
+        )  # fmt: skip
+        assert (code, out) == (0, "no packet is otherwise than the Services ask\n"), err
+
+
+def test_a_rule_of_somebody_elses_that_drops_is_told(spoken, file):
+    folder = worlds.IPTABLES[0]
+    text = (folder / "expected.v4").read_text()
+    path = file(text.replace("-A FORWARD", "-I\n-A FORWARD -d 10.244.0.0/16 -j DROP\n-A FORWARD", 1)
+                .replace("-I\n", ""))  # fmt: skip
+    code, out, _ = spoken(
+        "--objects", folder / "objects.yaml", "--config", folder / "proxy.yaml", "--save", path
+    )
+    assert code == 1
+    assert "asked: delivered to" in out
+    assert f"dropped ({path}:" in out
+
+
+# -- lint ----------------------------------------------------------------------------------
+
+
+def test_rules_that_nothing_reaches_are_found(spoken, file):
+    twice = tuple(service("other", "10.96.0.10"))
+    filters = [
+        ":LOST - [0:0]", "-A FORWARD -d 10.0.0.0/8 -j ACCEPT", "-A FORWARD -d 10.1.0.0/16 -j DROP",
+        "-A FORWARD -p tcp -j NO-SUCH", "-A LOST -j DROP",
+    ]  # fmt: skip
+    path = file(save(WEB, twice, filters=filters))
+    code, out, _ = spoken("lint", "--save", path)
+    assert code == 1
+    assert f"{path}:7: shadowed rule: rule 1 of the chain takes all its packets" in out
+    assert f"{path}:8: dangling jump: there is no chain NO-SUCH in filter" in out
+    assert f"{path}:9: unreachable chain: no hook leads to chain LOST" in out
+    assert "claimed twice: 10.96.0.10:80/tcp is claimed by default/web and by default/other" in out
+
+
+@pytest.mark.parametrize("folder", worlds.IPTABLES, ids=lambda folder: folder.name)
+def test_kube_proxys_own_rules_are_clean(folder, spoken):
+    assert spoken("lint", "--save", folder / "expected.v4")[:2] == (0, "nothing found\n")
+
+
+# -- mistakes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "what is to be proved?"),
+        (("--to", "svc/web:80"), "what is to be proved?"),
+        (("--save", "x", "-f", "y", "--to", "a", "--expect", "none"), "--save or -f, not both"),
+        (("--save", "NODE", "--to", "svc/nobody", "--expect", "none"), "names nothing"),
+        (("--save", "NODE", "--to", "svc/web:81", "--expect", "none"), "names no port"),
+        (("--save", "NODE", "--to", "10.0.0.300", "--expect", "none"), "names nothing"),
+        (("--save", "NODE", "--from", "mars", "--to", "any", "--expect", "none"), "names nothing"),
+        (("--save", "NODE", "--local", "x", "--to", "any", "--expect", "none"), "--local"),
+        (("--save", "NODE", "--pods", "x", "--to", "any", "--expect", "none"), "--pods"),
+        (("--save", "/no/such", "--to", "any", "--expect", "none"), "/no/such: No such file"),
+        (("--objects", "x"), "--objects is for a node's saved rules"),
+        (("diff", "--before", "NODE"), "which two?"),
+    ],
+)
+def test_mistakes_are_one_line_and_a_hint(words, said, spoken, file):
+    path = str(file(save(WEB)))
+    code, out, err = spoken(*(path if word == "NODE" else word for word in words))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "hint: " in err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "node.save: holds no ruleset"),
+        ("Chain INPUT (policy ACCEPT)\n", "node.save:1: 'Chain INPUT (policy ACCEPT)' begins no"),
+        (save(WEB)[:700], "node.save:"),
+        ("table ip nat {\n\tchain a {\n", "node.save:"),
+        ("table arp x {\n}\n", "lists no table of ip, ip6 or inet"),
+        ('{"nftables": []}\n', "begins no ruleset"),
+    ],
+)
+def test_other_texts_and_cut_off_ones_are_refused_with_their_line(text, said, spoken, file):
+    code, out, err = spoken(*asked(file(text), "any", "none"))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "hint: " in err

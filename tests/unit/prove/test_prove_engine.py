@@ -1,0 +1,67 @@
+"""Sets of values, decisions, and rules of both kinds as steps."""
+
+import pytest
+from oracle import worlds
+
+from netlab.prove import plain
+from netlab.prove.diagram import Diagrams, State, Way
+from netlab.prove.of_iptables import IptablesRules
+from netlab.prove.space import DADDR, PROTO, SADDR, Space, meet, narrow, union, without
+
+SPACE = Space("ipv4", ("eth0", "cali+"), ["192.0.2.1"])
+HERE, THERE = Way("delivered", State()), Way("sent", State())
+
+
+def test_sets_of_values_meet_and_leave_out():
+    evens = union((one, one) for one in range(0, 100, 2))
+    assert meet(evens, ((10, 13),)) == ((10, 10), (12, 12))
+    assert meet(((0, 5),), ((6, 9),)) == ()
+    assert union([(5, 9), (0, 4), (20, 30), (25, 40)]) == ((0, 9), (20, 40))
+    assert without(((0, 9), (20, 40)), 50) == ((10, 19), (41, 50))
+
+
+def test_a_pattern_of_links_means_those_named_and_one_more():
+    named, others = SPACE.link("eth0"), SPACE.link("cali+")
+    assert len(named) == len(others) == 1
+    assert not meet(named, others)
+    everything = ((0, SPACE.tops[5]),)
+    assert meet(SPACE.link("+"), everything)[0][0] == 1  # no link is none
+
+
+def test_known_addresses_are_the_nodes_and_none_else_is():
+    assert narrow(SPACE.all, ((DADDR, SPACE.local),)) is not None
+    assert SPACE.all[DADDR][-1][1] == 2**32 - 1
+    assert Space("ipv4").all[DADDR][-1][1] == 2**32
+
+
+def test_equal_decisions_are_one():
+    diagrams = Diagrams(SPACE.tops)
+    here, there = diagrams.certain(HERE), diagrams.certain(THERE)
+    tcp = ((PROTO, ((6, 6),)),)
+    local = ((DADDR, SPACE.network("10.0.0.0/8")), *tcp)
+    one = diagrams.graft(local, here, there)
+    other = diagrams.graft(local[:1], diagrams.graft(tcp, here, there), there)
+    assert one is other
+    assert diagrams.graft(((SADDR, ((0, 9),)),), there, there) is there
+
+
+def test_shares_of_equal_ways_add_up():
+    diagrams = Diagrams(SPACE.tops)
+    here, there = diagrams.certain(HERE), diagrams.certain(THERE)
+    half = diagrams.mix([(here, 0.5), (there, 0.5)])
+    assert diagrams.mix([(half, 0.5), (here, 0.5)]).ways == ((HERE, 0.75), (THERE, 0.25))
+    assert diagrams.mix([(here, 0.4), (here, 0.6)]) is here
+
+
+@pytest.mark.parametrize("folder", worlds.IPTABLES, ids=lambda folder: folder.name)
+def test_rules_read_at_one_glance_are_the_same_as_word_by_word(folder):
+    read = 0
+    for family in ("ipv4", "ipv6"):
+        ruleset = worlds.ruleset(folder, family)
+        rules = IptablesRules(ruleset, Space(family))
+        for table, _, text in ruleset.rules():
+            glanced = plain.step(7, text, rules.space)
+            if glanced is not None:
+                read += 1
+                assert glanced == rules.taken_apart(table, 7, text)
+    assert read
