@@ -87,6 +87,33 @@ def agree(one, packet, outcomes, space):
     return told == {key: pytest.approx(share, abs=1e-6) for key, share in said.items()}
 
 
+def ends_of(hooks, packet, entry):
+    """The ways that one packet may take."""
+    space = hooks.space
+    region = list(region_of(space, entry))
+    numbers = {name: number for number, name in NAMES.items()}
+    for field, value in (
+        (SADDR, space.network(packet.source)),
+        (DADDR, space.network(packet.destination)),
+        (DPORT, ((packet.dport, packet.dport),)),
+        (SPORT, ((packet.sport, packet.sport),)),
+        (PROTO, ((numbers[packet.protocol],) * 2,)),
+        (CT, ((0, 0),)),
+    ):
+        region[field] = value
+    if packet.in_interface:
+        name = packet.in_interface
+        named = name if name in space.links else OTHER_NAME
+        region[IIF] = ((space.links.index(named),) * 2,)
+    (one,) = classes(hooks.ends(entry, tuple(region)), tuple(region))
+    return [way for way, _ in one.ends.ways]
+
+
+def destination(to, packet, space):
+    """Where a packet goes that was translated, or was not."""
+    return _to(to, packet, space)
+
+
 def _end(outcome, packet):
     if outcome.verdict != "ACCEPT":
         return ({"DROP": "dropped", "REJECT": "rejected"}[outcome.verdict],)

@@ -1,8 +1,8 @@
 """What is wrong with rules as such: rules that no packet reaches, chains that nothing leads to,
 jumps that lead nowhere, addresses claimed twice.
 
-A rule is told of when one rule before it in its chain takes all packets that it asks for; that
-several do so together is not looked for.
+A rule is told of when one rule before it in its chain takes all packets that it asks for, and
+does something else with them; that several do so together is not looked for.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def _unreachable(chains: _Chains, rules: Rules) -> Iterator[Finding]:
             yield Finding("unreachable chain", Place(table, name, steps[0].number), message)
 
 
-_KEPT = frozenset({"reject-chain"})
-"""What kube-proxy keeps for elements that there may be none of."""
+_KEPT = frozenset({"reject-chain", "KUBE-MARK-MASQ"})
+"""What kube-proxy keeps though there may be no Service that needs it."""
 
 
 # -- shadowed rules ------------------------------------------------------------------------
@@ -137,6 +137,8 @@ class _Seen:
         one = _address(step)
         before = [*self._wide, *(self._exact.get(one, ()) if one is not None else ())]
         for earlier in before:
+            if earlier.actions == step.actions:  # said twice, as kube-proxy does at times
+                continue
             if set(earlier.tests) <= set(step.tests) and all(
                 any(_inside(box, other, self._space.all) for other in earlier.boxes)
                 for box in step.boxes

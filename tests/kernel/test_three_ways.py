@@ -1,5 +1,5 @@
 """The recorded worlds and the golden cases: simulator, the kernel's own trace and captures tell the
-same of a packet.
+same of a packet, and so does the class of packets that it is in.
 
 A node with two links: `cni0` leads to the pods on it, `eth1` to everybody else. What arrives there
 need not be answered: where a packet left, and as what, is seen on the links.
@@ -13,6 +13,7 @@ import time
 from functools import partial
 from ipaddress import ip_address
 
+import proved
 import pytest
 from flow import golden
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.packets import ProbeNumbers, build
 from netlab.pathcheck.path import Sightings
 from netlab.pathcheck.send import Senders
+from netlab.prove.intake import of_rules, space_of
 from netlab.proxy.iptables.apply import RestoreApplier
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.nftables.apply import NftApplier
@@ -143,10 +145,10 @@ def rules_of(world, mode, family, node, known):
     if mode == "nftables":
         table = nft_compile(world.services, world.slices, seen)
         NftApplier(family, node).replace(table)
-        return NftRules([table])
+        return NftRules([table]), of_rules("node", {family: [table]})
     ruleset = compile(world.services, world.slices, seen)
     RestoreApplier(mode, family, node).replace(ruleset)
-    return IptablesRules(ruleset, known)
+    return IptablesRules(ruleset, known), of_rules("node", {family: ruleset})
 
 
 def watched(capture, tracing, probe, told):
@@ -272,13 +274,16 @@ def _three_ways(world, mode, family, directory, tries, *, forwards=True):
     world = remembering(world)
     with contextlib.closing(Node(directory, world, family, forwards=forwards)) as node:
         known = {}
-        rules = rules_of(world, mode, family, node.fds["node"], known)
-        local = frozenset(str(ip_address(ip)) for ip in own_addresses(world, family))
-        tried = _try_all(node, rules, known, tries, local, told=mode != "legacy")
+        own = own_addresses(world, family)
+        rules, save = rules_of(world, mode, family, node.fds["node"], known)
+        space = space_of([save], family, own or ["192.0.2.1", "2001:db8:99::1"])
+        proof = proved.asked(save.rules(space), space)
+        local = frozenset(str(ip_address(ip)) for ip in own)
+        tried = _try_all(node, rules, proof, known, tries, local, told=mode != "legacy")
         assert tried == len(tries)
 
 
-def _try_all(node, rules, known, everything, local, *, told):
+def _try_all(node, rules, proof, known, everything, local, *, told):
     here = node.fds["node"]
     numbers, tried = ProbeNumbers(), 0
     find = rule_texts.finder(here, rules.texts)
@@ -307,6 +312,12 @@ def _try_all(node, rules, known, everything, local, *, told):
             seen = seen_end(sightings, probe, local)
             fitting = [end for end in foreseen if holds(seen, end)]
             assert fitting, f"{probe}\nseen: {seen}\nforeseen: {foreseen}"
+            # A proof is about clients that nobody remembers, and nodes that forward.
+            if not packet.recent and node.forwards:
+                said = list(_of_class(proof, packet, entry, probe, local))
+                assert any(holds(seen, end) for end in said), (
+                    f"{probe}\nseen: {seen}\nclass: {said}"
+                )
             if told:
                 ours = passages("node", events, links, find, partial(_is, probe))
                 met = tuple((r.table, r.chain, r.number) for each in ours for r in each.rules)
@@ -324,6 +335,18 @@ def _simulated(rules, packet, entry, node):
     return rules.simulate(
         packet, entry=entry, route=lambda to: "cni0" if to in node.pods else "eth1"
     )
+
+
+def _of_class(proof, packet, entry, probe, local):
+    """The same as `ends`, by the class of all packets that this one is in."""
+    words = {"dropped": "lost", "rejected": "refused", "sent": "left", "delivered": "delivered"}
+    for way in proved.ends_of(proof, packet, entry):
+        left = ("", "")
+        if way.at == "sent":
+            own = probe.src in local or way.state.source
+            there = endpoint(*proved.destination(way.state.to, packet, proof.space))
+            left = (there, "the node's" if own else probe.src)
+        yield words[way.at], left
 
 
 def _is(probe, packet):
