@@ -7,7 +7,7 @@ may meet packets that were translated before, all are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.prove.space import (
     CT,
@@ -21,7 +21,9 @@ from netlab.prove.space import (
     Values,
     both,
     has,
+    meet,
     union,
+    without,
 )
 from netlab.prove.steps import Rules, Step, targets
 
@@ -114,6 +116,8 @@ class _Pair:
 
     def _met(self, key: Key, depth: int) -> Iterable[Box]:
         one, other = ([_plain(step) for step in side.chain(*key) or ()] for side in self._sides)
+        other, odd = _alike(one, other)
+        yield from odd
         common = set(one) & set(other)
         if [step for step in one if step in common] != [step for step in other if step in common]:
             raise _Everything
@@ -136,6 +140,49 @@ class _Pair:
 
 
 _DEEPEST = 50
+
+
+def _alike(one: Sequence[Step], other: Sequence[Step]) -> tuple[list[Step], list[Box]]:
+    """The second one's steps, those that differ from one of the first in the values of one field
+    alone being that one; and the boxes in which they differ."""
+    known, there = set(one), set(other)
+    frames = {frame: step for step in one if step not in there for frame in _frames(step)}
+    found: list[Step] = []
+    boxes: list[Box] = []
+    for step in other:
+        twin = None if step in known else _twin(step, frames)
+        if twin is None:
+            found.append(step)
+            continue
+        mine, field = twin
+        found.append(mine)
+        for frame in [one for one in frames if frames[one] is mine]:
+            del frames[frame]
+        boxes.append(_between(mine.boxes[0], step.boxes[0], field))
+    return found, boxes
+
+
+_Frame = tuple[Step, int]
+
+
+def _frames(step: Step) -> Iterable[_Frame]:
+    """A step without the values of each of its fields."""
+    if len(step.boxes) == 1:
+        for field, _ in step.boxes[0]:
+            box = tuple((at, () if at == field else values) for at, values in step.boxes[0])
+            yield step._replace(boxes=(box,)), field
+
+
+def _twin(step: Step, frames: Mapping[_Frame, Step]) -> tuple[Step, int] | None:
+    return next(((frames[one], one[1]) for one in _frames(step) if one in frames), None)
+
+
+def _between(one: Box, other: Box, field: int) -> Box:
+    """Where two boxes differ that differ in one field."""
+    mine, theirs = dict(one)[field], dict(other)[field]
+    last = max(mine[-1][1], theirs[-1][1])
+    odd = (*meet(mine, without(theirs, last)), *meet(theirs, without(mine, last)))
+    return tuple((at, union(odd) if at == field else values) for at, values in one)
 
 
 def _fits(end: tuple[int | None, int | None], addresses: Values, ports: Values | None) -> bool:

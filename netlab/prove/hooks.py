@@ -27,7 +27,7 @@ from netlab.prove.space import (
     meet,
 )
 from netlab.prove.steps import Hooked, Rules
-from netlab.prove.walk import ACCEPTED, LEFT, Walker
+from netlab.prove.walk import LEFT, Walker, ended
 
 Entry = Literal["PREROUTING", "OUTPUT"]
 
@@ -72,7 +72,7 @@ class Hooks:
         if entry == "OUTPUT":
             region = _with(region, IIF, NO_LINK)
         found = self._follow(entry, _At(entry, 0, 0), State(), region)
-        return self.diagrams.altered(found, self._settled)
+        return self.diagrams.altered(found, self._settled) if self.unknown() else found
 
     def unknown(self) -> set[Place]:
         """The rules met so far that nobody understands."""
@@ -88,7 +88,7 @@ class Hooks:
     def _followed(self, entry: str, at: _At, state: State, region: Region) -> Diagram:
         hook = _PATHS[at.path][at.hook]
         if hook in _ENDS:
-            return self.diagrams.certain(Way(_ENDS[hook], state))
+            return self.diagrams.certain(Way(_ENDS[hook], ended(state)))
         if hook == ROUTE:
             return self._routed(entry, state, region)
         chains = self._hooks.get(hook, ())
@@ -126,10 +126,9 @@ class Hooks:
     ) -> Diagram:
         """A base chain and all that comes after it."""
         asked = self._walker.base(base.rules, base.table, base.chain, state, region)
-        gone = self.diagrams.altered(asked, lambda leaf: self._policy(leaf, base))
         plain = {
-            way: self._follow(entry, behind, way.state, region)
-            for way in gone.going
+            way: self._by_policy(way, base) or self._follow(entry, behind, way.state, region)
+            for way in asked.going
             if way.state.to == state.to
         }
         whole = list(region)
@@ -140,17 +139,14 @@ class Hooks:
             there = self._follow(entry, behind, way.state._replace(to=None), tuple(whole))
             return self._sent_to(there, way.state)
 
-        return self.diagrams.resumed(gone, plain, turned)
+        return self.diagrams.resumed(asked, plain, turned)
 
-    def _policy(self, leaf: Leaf, base: Hooked) -> Leaf:
-        """Ways that left a base chain, on by its policy or not."""
-
-        def after(way: Way) -> Way:
-            if way.at == LEFT and base.drops:
-                return Way("dropped", way.state, Place(base.table, base.chain))
-            return Way(ACCEPTED, way.state) if way.at == LEFT else way
-
-        return self.diagrams.ways(leaf, after)
+    def _by_policy(self, way: Way, base: Hooked) -> Diagram | None:
+        """What becomes of those that no rule of a base chain accepted, if they do not go on."""
+        if way.at != LEFT or not base.drops:
+            return None
+        place = Place(base.table, base.chain)
+        return self.diagrams.certain(Way("dropped", ended(way.state), place))
 
     def _sent_to(self, there: Diagram, state: State) -> Diagram:
         assert state.to is not None
@@ -159,8 +155,11 @@ class Hooks:
             there = child(there, DADDR, address)
         if port is not None:
             there = self._at_port(there, port)
-        alter = lambda leaf: self.diagrams.ways(leaf, lambda way: _to(way, state))  # noqa: E731
-        return self.diagrams.altered(there, alter)
+
+        def told(leaf: Leaf) -> Leaf:
+            return self.diagrams.ways(leaf, lambda way: _to(way, state))
+
+        return self.diagrams.altered(there, told)
 
     def _at_port(self, there: Diagram, port: int) -> Diagram:
         """With the port settled, where addresses may still be asked for."""
@@ -170,15 +169,12 @@ class Hooks:
         return self.diagrams.node(DADDR, there.ends, children)
 
     def _settled(self, leaf: Leaf) -> Leaf:
-        """The ends alone: no mark, and no doubt where both ways come to the same."""
+        """No doubt where both ways come to the same."""
         if not any(way.state.doubts for way, _ in leaf.ways):
-            return self.diagrams.ways(leaf, _end)
-        return self._without_doubt(leaf)
-
-    def _without_doubt(self, leaf: Leaf) -> Leaf:
+            return leaf
         assumed: dict[tuple[tuple[Place, bool], ...], list[tuple[Diagram, float]]] = {}
         for way, share in leaf.ways:
-            end = self.diagrams.certain(_end(way)._replace())
+            end = self.diagrams.certain(_certain(way))
             assumed.setdefault(way.state.doubts, []).append((end, share))
         outcomes = set()
         for pieces in assumed.values():
@@ -196,13 +192,15 @@ def _named(places: Sequence[Place]) -> str:
     return " ".join(f"{one.table}/{one.chain}/{one.number}" for one in places)
 
 
-def _end(way: Way) -> Way:
-    state = way.state
-    return way._replace(state=State(to=state.to, source=state.source))
+def _certain(way: Way) -> Way:
+    return way._replace(state=way.state._replace(doubts=()))
 
 
 def _to(way: Way, state: State) -> Way:
-    return way._replace(state=way.state._replace(to=state.to))
+    """With where it was translated to, if it comes there."""
+    if way.at in _ENDS.values():
+        return way._replace(state=way.state._replace(to=state.to))
+    return way
 
 
 def _with(region: Region, field: int, value: int) -> Region:

@@ -101,7 +101,8 @@ class Walker:
     ) -> Diagram:  # fmt: skip
         chain = self._chain(rules, table, name)
         if chain is None or depth > DEEPEST:
-            return self.diagrams.certain(Way("open", state, Place(table, name), "no such chain"))
+            place = Place(table, name)
+            return self.diagrams.certain(Way("open", ended(state), place, "no such chain"))
         frame = Frame(rules, table, name, chain, depth, back)
         if len(chain.steps) < _LONG:
             return self._from(frame, 0, state, region)
@@ -274,7 +275,7 @@ class Walker:
                     state = state._replace(untracked=True)
                 case Unknown():
                     place = Place(frame.table, frame.name, step.number)
-                    return self.diagrams.certain(Way("open", state, place, action.words))
+                    return self.diagrams.certain(Way("open", ended(state), place, action.words))
         return self.diagrams.certain(Way(frame.depth, state))
 
     def _end(
@@ -292,7 +293,7 @@ class Walker:
                 return Way(ACCEPTED, state)
             case End():
                 place = Place(frame.table, frame.name, step.number)
-                return Way(action.verdict, state, place, action.how)
+                return Way(action.verdict, ended(state), place, action.how)
 
     def _chosen(
         self, frame: Frame, step: Step, choice: Choose, state: State, region: Region
@@ -309,6 +310,11 @@ class Walker:
 
 _NOTHING = 1e-9
 _ANYTHING = ((),)
+
+
+def ended(state: State) -> State:
+    """What is left to tell of a packet at its end."""
+    return State(source=state.source, doubts=state.doubts)
 
 
 def _is_last(step: Step) -> bool:
