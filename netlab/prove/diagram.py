@@ -316,6 +316,23 @@ class Diagrams:
             made[id(one)] = found
         return found
 
+    def fixed(self, diagram: Diagram, field: int, value: int) -> Diagram:
+        """What is left when a field has one value."""
+        return self._fixed(diagram, field, value, {})
+
+    def _fixed(self, one: Diagram, field: int, value: int, made: dict[int, Diagram]) -> Diagram:
+        if not isinstance(one, Node) or one.field > field:
+            return one
+        found = made.get(id(one))
+        if found is None:
+            if one.field == field:
+                found = child(one, field, value)
+            else:
+                children = [self._fixed(each, field, value, made) for each in one.children]
+                found = self.node(one.field, one.ends, children)
+            made[id(one)] = found
+        return found
+
     def ways(self, leaf: Leaf, alter: Callable[[Way], Way]) -> Leaf:
         """A leaf with every way become another one."""
         if len(leaf.ways) == 1:

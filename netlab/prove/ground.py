@@ -14,7 +14,7 @@ from netlab.objects.types import Service
 from netlab.prove.diagram import Diagrams, Place
 from netlab.prove.hooks import Hooks
 from netlab.prove.intake import Save, space_of
-from netlab.prove.space import Values, union
+from netlab.prove.space import DADDR, Values, longest_first, union
 from netlab.prove.steps import Rules
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables import owners as iptables_owners
@@ -38,6 +38,8 @@ class Node(Struct, frozen=True):
     name: str
     saves: tuple[Save, ...]
     local: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] | None = None
+    """Networks, each with the link that leads there; None if any link may be the one."""
 
     def families(self) -> list[Family]:
         """Those it has rules of."""
@@ -50,18 +52,26 @@ class Grounds:
     def __init__(self, node: Node, family: Family, others: Sequence[Node] = ()) -> None:
         self.node = node
         saves = [save for one in (node, *others) for save in one.saves]
-        local = {*node.local, *(ip for one in others for ip in one.local)}
-        self.space = space_of(saves, family, local or _node_port_addresses(saves, family))
+        local: Iterable[str] = {*node.local, *(ip for one in others for ip in one.local)}
+        local = local or dict.fromkeys(_node_port_addresses(saves, family))
+        links = [link for _, link in node.routes or ()]
+        self.space = space_of(saves, family, local, links)
         self.diagrams = Diagrams(self.space.tops)
         self.rules = self._rules(node)
-        self.hooks = Hooks(self.rules, self.space, self.diagrams)
+        self.hooks = Hooks(self.rules, self.space, self.diagrams, self._routes(node))
 
     def _rules(self, node: Node) -> list[Rules]:
         return [rules for save in node.saves for rules in save.rules(self.space)]
 
     def of(self, other: Node) -> Hooks:
         """Another node's rules over the same space."""
-        return Hooks(self._rules(other), self.space, self.diagrams)
+        return Hooks(self._rules(other), self.space, self.diagrams, self._routes(other))
+
+    def _routes(self, node: Node) -> list[tuple[Values, int]] | None:
+        if node.routes is None:
+            return None
+        known = [(self.space.network(to), self.space.links.index(link)) for to, link in node.routes]
+        return longest_first([one for one in known if one[0]], self.space.all[DADDR])
 
     @cached_property
     def doors(self) -> list[Door]:

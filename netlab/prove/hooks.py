@@ -24,6 +24,7 @@ from netlab.prove.space import (
     OIF,
     Region,
     Space,
+    Values,
     meet,
 )
 from netlab.prove.steps import Hooked, Rules
@@ -61,8 +62,15 @@ class _At(NamedTuple):
 class Hooks:
     """A node's rules, of whichever kinds they are, as functions of the header."""
 
-    def __init__(self, rules: Sequence[Rules], space: Space, diagrams: Diagrams) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rules],
+        space: Space,
+        diagrams: Diagrams,
+        routes: Sequence[tuple[Values, int]] | None = None,
+    ) -> None:
         self.rules, self.space, self.diagrams = rules, space, diagrams
+        self._routes = routes
         self._walker = Walker(space, diagrams)
         self._hooks = _in_order(rules)
         self._known: dict[tuple[str, _At, State, Region], Diagram] = {}
@@ -72,6 +80,8 @@ class Hooks:
         if entry == "OUTPUT":
             region = _with(region, IIF, NO_LINK)
         found = self._follow(entry, _At(entry, 0, 0), State(), region)
+        if entry == "OUTPUT":
+            found = self._by_route(found)
         return self.diagrams.altered(found, self._settled) if self.unknown() else found
 
     def unknown(self) -> set[Place]:
@@ -99,13 +109,23 @@ class Hooks:
     def _routed(self, entry: str, state: State, region: Region) -> Diagram:
         here, on = _BEHIND[entry]
         mine = meet(region[DADDR], self.space.local)
-        sent = self._follow(entry, _At(on, 0, 0), state, region)
+        sent = self._by_route(self._follow(entry, _At(on, 0, 0), state, region))
         if not mine:
             return sent
         looped = _with(_with(region, IIF, LOOPBACK_LINK), OIF, LOOPBACK_LINK)
         into = looped if here == "loop" else region
         kept = self._follow(entry, _At(here, 0, 0), state, into)
         return self.diagrams.graft(((DADDR, self.space.local),), kept, sent)
+
+    def _by_route(self, sent: Diagram) -> Diagram:
+        """With the link that routes choose by the destination, where they are known."""
+        if self._routes is None:
+            return sent
+        found = self.diagrams.fixed(sent, OIF, NO_LINK)
+        for values, link in self._routes:
+            chosen = self.diagrams.fixed(sent, OIF, link)
+            found = self.diagrams.graft(((DADDR, values),), chosen, found)
+        return found
 
     def _asked(
         self, entry: str, at: _At, hook: str, base: Hooked, state: State, region: Region

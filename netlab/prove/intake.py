@@ -104,10 +104,15 @@ def _nft(text: str, file: str) -> Save:
     return Save(file, text, nftables=kept)
 
 
-def space_of(saves: Iterable[Save], family: Family, local: Iterable[str] = ()) -> Space:
+def space_of(
+    saves: Iterable[Save],
+    family: Family,
+    local: Iterable[str] = (),
+    more_links: Iterable[str] = (),
+) -> Space:
     """The header space that all of these rules are about."""
     version = ":" if family == "ipv6" else "."
-    links: set[str] = set()
+    links = set(more_links)
     for save in saves:
         links |= save.links()
     return Space(family, links, [one for one in local if version in one])

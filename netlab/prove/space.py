@@ -96,6 +96,17 @@ def size(values: Values) -> int:
     return sum(high - low + 1 for low, high in values)
 
 
+def longest_first(routes: Iterable[tuple[Values, int]], whole: Values) -> list[tuple[Values, int]]:
+    """Routes without what a longer one takes from them."""
+    left, found = whole, []
+    for values, link in sorted(routes, key=lambda one: size(one[0])):
+        mine = meet(values, left)
+        if mine:
+            found.append((mine, link))
+            left = meet(left, without(values, whole[-1][1]))
+    return found
+
+
 def has(values: Values, value: int) -> bool:
     """Whether it is one of them."""
     at = bisect_right(values, value, key=lambda each: each[0]) - 1

@@ -67,6 +67,11 @@ class Router(Struct, frozen=True):
         bridges = [one.name for one in namespace.links if one.kind == "bridge"] if namespace else ()
         return frozenset(bridges) & {link}
 
+    def routes(self, place: str) -> list[tuple[str, str]]:
+        """Every network that a place has a route to, with the link."""
+        namespace = self.namespaces.get(place)
+        return [(to, link) for to, link, _ in _routes(namespace)] if namespace is not None else []
+
     def arrival(self, place: str, next_hop: str) -> str:
         """The link of a machine at which a packet for one of its addresses, or one behind it, comes
         in from the network that this address is in; "" for none."""

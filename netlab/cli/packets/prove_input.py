@@ -112,6 +112,7 @@ def _on_paper(arguments: argparse.Namespace) -> Input:
     from netlab.pathcheck.world import world_of
     from netlab.prove.ground import Node
     from netlab.prove.intake import of_rules
+    from netlab.trace.routing import router_of
 
     read = manifest.load(arguments.filename)
     if read.lab is None:
@@ -125,11 +126,11 @@ def _on_paper(arguments: argparse.Namespace) -> Input:
         nodes=paper.nodes,
         netns=lambda _: Path(),
     )
-    nodes = []
+    router, nodes = router_of(world, paper.lab), []
     for name in _named([node.name for node in paper.lab.nodes], arguments.node):
         rules = {family: onpaper.ruleset(paper, name, family) for family in _families(paper.lab)}
         local = tuple(world.places[name].local)
-        nodes.append(Node(name, (of_rules(name, rules),), local))
+        nodes.append(Node(name, (of_rules(name, rules),), local, tuple(router.routes(name))))
     return Input(nodes, tuple(_networks(arguments.pods) or paper.lab.pod_cidrs), paper.services)
 
 
@@ -144,14 +145,21 @@ def _running(arguments: argparse.Namespace) -> Input:
     from netlab import inventory, lab
     from netlab.cli.packets import lab_world
     from netlab.prove.ground import Node
+    from netlab.trace.routing import router_of
 
     lab.need_root("prove")
     with inventory.in_use(arguments.lab) as directory:
         spec = inventory.read_lab(directory)
         world = lab_world.world(arguments, directory)
+        router = router_of(world, spec)
         places = {name: one for name, one in world.places.items() if one.role == "node"}
         nodes = [
-            Node(name, (_in_force(name, places[name].netns, spec),), tuple(places[name].local))
+            Node(
+                name,
+                (_in_force(name, places[name].netns, spec),),
+                tuple(places[name].local),
+                tuple(router.routes(name)),
+            )
             for name in _named(list(places), arguments.node)
         ]
         pods = tuple(_networks(arguments.pods) or spec.pod_cidrs)

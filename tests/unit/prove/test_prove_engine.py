@@ -4,9 +4,11 @@ import pytest
 from oracle import worlds
 
 from netlab.prove import plain
+from netlab.prove.changed import changed_box
 from netlab.prove.diagram import Diagrams, State, Way
 from netlab.prove.of_iptables import IptablesRules
-from netlab.prove.space import DADDR, PROTO, SADDR, Space, meet, narrow, union, without
+from netlab.prove.space import DADDR, DPORT, PROTO, SADDR, Space, meet, narrow, union, without
+from netlab.proxy.iptables.parse import parse
 
 SPACE = Space("ipv4", ("eth0", "cali+"), ["192.0.2.1"])
 HERE, THERE = Way("delivered", State()), Way("sent", State())
@@ -65,3 +67,25 @@ def test_rules_read_at_one_glance_are_the_same_as_word_by_word(folder):
                 read += 1
                 assert glanced == rules.taken_apart(table, 7, text)
     assert read
+
+
+def box_between(before, after):
+    family = "ipv4"
+    space = Space(family)
+    sides = [[IptablesRules(one, space)] for one in (before, after)]
+    return changed_box(*sides, space)
+
+
+def test_only_what_may_differ_is_asked():
+    """Of one Service's address, what goes there; of a rule for all, everything."""
+    folder = worlds.IPTABLES[0]
+    text = (folder / "expected.v4").read_text()
+    before = parse(text)
+    assert box_between(before, parse(text)) is None
+    gone = [line for line in text.splitlines() if "--dport 80 -j KUBE-SVC" not in line]
+    assert len(gone) < len(text.splitlines())
+    box = dict(box_between(before, parse("\n".join([*gone, ""]))))
+    assert box[DPORT] == ((80, 80),)
+    assert DADDR in box
+    wide = text.replace("-A FORWARD", "-A FORWARD -s 10.9.0.0/16 -j DROP\n-A FORWARD", 1)
+    assert box_between(before, parse(wide)) == ()
