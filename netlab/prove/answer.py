@@ -77,14 +77,23 @@ def said(one: Verdict, grounds: Grounds) -> list[str]:
     return [words.region(part, grounds.space, all_, one.source.words) for part in regions_]
 
 
-def not_covered(grounds: Grounds) -> list[str]:
-    """What these answers take for granted, and where nobody knows better."""
-    found = ["first packets of connections, from clients that no Service remembers"]
+def not_covered(answer: Answer) -> list[str]:
+    """What an answer takes for granted, and the rules that leave something open in it."""
+    grounds = answer.grounds
+    found = [
+        "taken for granted: first packets of connections, of clients that no Service remembers"
+    ]
     if not grounds.space.known:
-        found.append("the node's own addresses are not known (--local IP): any that no rule names")
+        found.append("taken for granted: no rule names an address of the node (--local IP)")
     unknown = sorted(grounds.hooks.unknown())
     if unknown:
-        places = [grounds.told(place) for place in unknown]
-        rules = f"{len(places)} rule{'s' * (len(places) > 1)} not understood"
-        found.append(f"{rules}: {', '.join(places[:5])}{', …' * (len(places) > 5)}")
+        places = [grounds.told(place) for place in unknown[:_FEW]]
+        rules = f"{len(unknown)} rule{'s' * (len(unknown) > 1)}"
+        left = len(answer.of("open"))
+        stay = f"{left or 'no'} answer{'s' * (left != 1)} stay{'s' * (left == 1)} open"
+        more = ", …" * (len(unknown) > _FEW)
+        found.append(f"not understood: {rules}, {', '.join(places)}{more}: {stay}")
     return found
+
+
+_FEW = 5

@@ -13,7 +13,7 @@ from netlab.prove.space import (
     DADDR,
     DPORT,
     IIF,
-    NO_LINK,
+    LOOPBACK_LINK,
     PROTO,
     PROTOCOLS,
     SADDR,
@@ -30,8 +30,8 @@ _SERVICE = re.compile(r"(?:svc|service|services)/([^:\s/]+(?:/[^:\s/]+)?)(?::([^
 
 
 def arriving(space: Space) -> Box:
-    """Packets that come in by a link, with a source that is not the node's own."""
-    links: Values = ((NO_LINK + 1, space.tops[IIF]),)
+    """Packets that come in by a link that is not lo, with a source that is not the node's own."""
+    links: Values = ((LOOPBACK_LINK + 1, space.tops[IIF]),)
     return ((SADDR, _others(space.local, space)), (IIF, links))
 
 

@@ -126,7 +126,7 @@ def _document(found: Sequence[Answer], arguments: argparse.Namespace) -> dict[st
                 "family": answer.grounds.space.family,
                 "judgement": answer.judgement,
                 "classes": [document(one, answer.grounds) for one in answer.found],
-                "notCovered": not_covered(answer.grounds),
+                "notCovered": not_covered(answer),
             }
             for answer in found
         ],
@@ -152,8 +152,7 @@ def _told(found: Sequence[Answer], arguments: argparse.Namespace) -> Iterator[st
         if not bad:
             for one in answer.found[:_SHOWN]:
                 yield from _class(one, answer)
-    for line in dict.fromkeys(line for answer in found for line in not_covered(answer.grounds)):
-        yield f"not covered, or taken so: {line}"
+    yield from dict.fromkeys(line for answer in found for line in not_covered(answer))
 
 
 _SAID = {

@@ -49,6 +49,7 @@ def _compared(arguments: argparse.Namespace) -> Iterator[Compared]:
     given = proxy_input.read_input(_of_proxy(arguments, mode, saved.pods))
     own = tuple(arguments.local) or tuple(node_addresses(given.node, given.config))
     node = Node(node.name, node.saves, own)
+    _check_same_cluster(given, node)
     for family in node.families():
         asked = _asked(given, mode, family, own)
         to = boxes(given.dump.of("Service"), family, own)
@@ -56,6 +57,22 @@ def _compared(arguments: argparse.Namespace) -> Iterator[Compared]:
             yield compare(asked, node, family, to)
     for note in given.notes:
         options.note(note)
+
+
+def _check_same_cluster(given: ProxyInput, node: Node) -> None:
+    """Rules that name Services, but none of these, are another cluster's."""
+    from netlab.objects import meta
+    from netlab.prove.ground import doors_of
+
+    asked = {meta.key(service) for service in given.dump.of("Service")}
+    doors = (door for family in node.families() for door in doors_of(node.saves, family))
+    found = {door.owner.partition(":")[0] for door in doors}
+    if asked and found and not asked & found:
+        some = ", ".join(sorted(found)[:3])
+        raise UsageError(
+            f"{node.saves[0].file} knows none of these Services: is it another cluster's?",
+            hint=f"it has {some}",
+        )
 
 
 def _of_proxy(

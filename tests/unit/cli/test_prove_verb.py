@@ -123,7 +123,7 @@ def test_a_rule_that_nobody_understands_leaves_open_what_it_decides(spoken, file
     code, out, _ = spoken(*asked(path, "svc/web:80", "reachable"))
     assert code == 1
     assert "stays open" in out
-    assert f"1 rule not understood: {path}:5" in out
+    assert f"not understood: 1 rule, {path}:5: 1 answer stays open" in out
     harmless = odd.replace("DROP", "ACCEPT")
     assert spoken(*asked(file(save(WEB, filters=[harmless])), "svc/web:80", "reachable"))[0] == 0
 
@@ -203,6 +203,17 @@ def test_a_rule_of_somebody_elses_that_drops_is_told(spoken, file):
     assert code == 1
     assert "asked: delivered to" in out
     assert f"dropped ({path}:" in out
+
+
+def test_objects_of_another_cluster_are_refused(spoken, file):
+    folder = worlds.IPTABLES[0]
+    code, out, err = spoken(
+        "--objects", folder / "objects.yaml", "--config", folder / "proxy.yaml",
+        "--save", file(save(tuple(service("elsewhere", "10.97.0.1")))),
+    )  # fmt: skip
+    assert (code, out) == (2, "")
+    assert "knows none of these Services" in err
+    assert "it has default/elsewhere" in err
 
 
 # -- lint ----------------------------------------------------------------------------------
