@@ -314,7 +314,7 @@ def _try_all(node, rules, proof, known, everything, local, *, told):
             assert fitting, f"{probe}\nseen: {seen}\nforeseen: {foreseen}"
             # A proof is about clients that nobody remembers, and nodes that forward.
             if not packet.recent and node.forwards:
-                said = list(_of_class(proof, packet, entry, probe, local))
+                said = list(of_class(proof, packet, entry, probe, local))
                 assert any(holds(seen, end) for end in said), (
                     f"{probe}\nseen: {seen}\nclass: {said}"
                 )
@@ -337,7 +337,7 @@ def _simulated(rules, packet, entry, node):
     )
 
 
-def _of_class(proof, packet, entry, probe, local):
+def of_class(proof, packet, entry, probe, local):
     """The same as `ends`, by the class of all packets that this one is in."""
     words = {"dropped": "lost", "rejected": "refused", "sent": "left", "delivered": "delivered"}
     for way in proved.ends_of(proof, packet, entry):
