@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.prove import asking, words
 from netlab.prove.changed import changed_box
 from netlab.prove.diagram import Place
-from netlab.prove.difference import Change, Comparison
+from netlab.prove.difference import Change, Comparison, Meaning, meaning, merged
 from netlab.prove.ground import Grounds, Node, doors_of, told
+from netlab.prove.hooks import Hooks
 from netlab.prove.question import Source
 from netlab.prove.space import (
     CT,
     DADDR,
     DPORT,
+    PROTO,
+    PROTOCOLS,
     TRACKED,
     Box,
     Region,
     Space,
+    Values,
     both,
     has,
     meet,
@@ -28,12 +33,15 @@ from netlab.prove.space import (
 )
 from netlab.proxy.addresses import Family
 
+_Front = tuple[int | None, int, int]
+"""An address, None for any of a node's; a protocol and a port."""
+
 
 class Found(Struct, frozen=True):
-    """One class that is treated otherwise; `senders` are those whose packets are."""
+    """One class that is treated otherwise; `source` is whose packets."""
 
     change: Change
-    sources: tuple[Source, ...]
+    source: Source
 
 
 class Compared(Struct, frozen=True):
@@ -43,7 +51,7 @@ class Compared(Struct, frozen=True):
     before: Node
     after: Node
     found: tuple[Found, ...]
-    owners: Mapping[tuple[int | None, int], str] = {}
+    owners: Mapping[_Front, str] = {}
 
     @property
     def family(self) -> Family:
@@ -57,36 +65,49 @@ def compare(before: Node, after: Node, family: Family, boxes: Sequence[Box] = ((
     grounds = Grounds(before, family, [after])
     other = grounds.of(after)
     space = grounds.space
-    comparison = Comparison()
-    made: list[Found] = []
     only = changed_box(grounds.rules, other.rules, space)
-    boxes = [] if only is None else [met for box in boxes if (met := both(box, only)) is not None]
-    for source in asking.sources("any", space, ()):
-        begun = _begun(space, source)
-        for box in boxes:
-            part = narrow(begun, box)
-            if part is None:
-                continue
-            one = grounds.hooks.ends(source.entry, part.region)
-            two = other.ends(source.entry, part.region)
-            changes = comparison.changes(one, two, part.region)
-            made += [Found(change, (source,)) for change in changes]
-    found = tuple(sorted(made, key=lambda each: each.change.size))
-    return Compared(grounds, before, after, found, _owners((before, after), space) if made else {})
+    near = [] if only is None else [met for box in boxes if (met := both(box, only)) is not None]
+    found = [
+        one
+        for source in asking.sources("any", space, ())
+        for one in _of_source(source, near, grounds, other)
+    ]
+    found.sort(key=lambda each: each.change.size)
+    owners = _owners((before, after), space) if found else {}
+    return Compared(grounds, before, after, tuple(found), owners)
 
 
-def _owners(nodes: Iterable[Node], space: Space) -> dict[tuple[int | None, int], str]:
-    found: dict[tuple[int | None, int], str] = {}
+def _of_source(
+    source: Source, boxes: Iterable[Box], grounds: Grounds, other: Hooks
+) -> Iterator[Found]:
+    """What differs for one sender's packets; the same in several boxes is one class."""
+    comparison = Comparison()
+    together: dict[tuple[Meaning, Meaning], list[Change]] = {}
+    begun = _begun(grounds.space, source)
+    for box in boxes:
+        part = narrow(begun, box)
+        if part is not None:
+            one, two = (side.ends(source.entry, part.region) for side in (grounds.hooks, other))
+            for change in comparison.changes(one, two, part.region):
+                key = (meaning(change.before), meaning(change.after))
+                together.setdefault(key, []).append(change)
+    for first, *more in together.values():
+        regions = [region for each in (first, *more) for region in each.regions]
+        yield Found(replace(first, regions=tuple(merged(regions))), source)
+
+
+def _owners(nodes: Iterable[Node], space: Space) -> dict[_Front, str]:
+    found: dict[_Front, str] = {}
     for node in nodes:
         for door in doors_of(node.saves, space.family):
             address = space.network(door.address)[0][0] if door.address else None
-            found[address, door.port] = door.owner
+            found[address, PROTOCOLS[door.protocol], door.port] = door.owner
     return found
 
 
 def said(one: Found, compared: Compared) -> Iterator[str]:
     """The parts of a class in words, each with the Service that it is for."""
-    space, source = compared.grounds.space, one.sources[0]
+    space, source = compared.grounds.space, one.source
     for part in one.change.regions:
         text = words.region(part, space, _whole(compared, source), source.words)
         owner = _owner(part, compared)
@@ -94,26 +115,34 @@ def said(one: Found, compared: Compared) -> Iterator[str]:
 
 
 def _owner(part: Region, compared: Compared) -> str:
-    addresses, ports = part[DADDR], part[DPORT]
-    if len(ports) != 1 or ports[0][0] != ports[0][1] or size(addresses) > _FEW:
+    """The Services that few addresses and one port are of."""
+    if size(part[DPORT]) != 1 or size(part[PROTO]) > _FEW or size(part[DADDR]) > _FEW:
         return ""
+    port, owners = part[DPORT][0][0], compared.owners
     found = (
-        compared.owners.get((address, ports[0][0]))
-        or (
-            compared.owners.get((None, ports[0][0]))
-            if has(compared.grounds.space.local, address)
-            else None
-        )
-        for low, high in addresses
-        for address in range(low, high + 1)
+        owners.get((address, protocol, port))
+        or (owners.get((None, protocol, port)) if local else None)
+        for address, local in _addresses(part, compared.grounds.space)
+        for protocol in _each(part[PROTO])
     )
     return ", ".join(dict.fromkeys(one for one in found if one))
 
 
+def _addresses(part: Region, space: Space) -> Iterator[tuple[int, bool]]:
+    for address in _each(part[DADDR]):
+        yield address, has(space.local, address)
+
+
+def _each(values: Values) -> Iterator[int]:
+    for low, high in values:
+        yield from range(low, high + 1)
+
+
 _FEW = 4
+WAS_AND_IS = ("was", "is")
 
 
-def lines(one: Found, compared: Compared, was: str = "was") -> Iterator[str]:
+def lines(one: Found, compared: Compared, sides_: tuple[str, str] = WAS_AND_IS) -> Iterator[str]:
     """A class that is treated otherwise, in words."""
     space, change = compared.grounds.space, one.change
     parts = list(said(one, compared))
@@ -121,8 +150,9 @@ def lines(one: Found, compared: Compared, was: str = "was") -> Iterator[str]:
     if len(parts) > 3:
         yield f"and {len(parts) - 3} more such parts"
     before, after = sides(one, compared)
-    yield f"  {was} {before}"
-    yield f"  {'is':{len(was)}} {after}"
+    width = max(map(len, sides_))
+    yield f"  {sides_[0]:{width}} {before}"
+    yield f"  {sides_[1]:{width}} {after}"
     yield f"  such as {words.packet(words.example(change.regions[0], space))}"
 
 
@@ -148,7 +178,7 @@ def document(one: Found, compared: Compared) -> dict[str, object]:
     before, after = sides(one, compared)
     return {
         "family": compared.family,
-        "from": one.sources[0].words,
+        "from": one.source.words,
         "packets": list(said(one, compared)),
         "headers": change.size,
         "before": before,

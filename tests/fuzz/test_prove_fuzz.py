@@ -115,7 +115,7 @@ def test_a_change_is_found_where_packets_end_otherwise(text, seed):
     space = compared.grounds.space
     for found in compared.found:
         packet = proved.packet_in(found.change.regions[0], space, pick)
-        entry = found.sources[0].entry
+        entry = found.source.entry
         ends = [simulate(one, packet, entry=entry) for one in (before, after)]
         if not found.change.is_open and not any(end.unknown for each in ends for end in each):
             assert outline(ends[0]) != outline(ends[1]), f"{packet}\n{found}"

@@ -108,4 +108,4 @@ def packets(compared, space, pick):
             usable = not (source.is_multicast or source.is_reserved or source.is_unspecified)
             sent = not (to.is_multicast or to.is_reserved or to.is_unspecified or to.is_loopback)
             if packet.protocol in ("tcp", "udp") and has(region[CT], 0) and usable and sent:
-                yield one.sources[0].entry, packet
+                yield one.source.entry, packet

@@ -3,6 +3,7 @@
     netlab prove diff --before old.save --after new.save
     netlab prove diff --before node.save --after nft-ruleset.txt    one mode against the other
     netlab prove diff --before old.save --after new.save -o json
+    netlab prove diff -f lab.yaml          what kube-proxy's two modes do with packets to Services
 
 Every class of packets that the two treat otherwise, the smallest first, and nothing else: how rules
 are written, named and ordered is no difference.
@@ -36,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", metavar="FILE", action="append", default=[],
             help=f"a node's rules {name}: iptables-save, nft list ruleset; may be repeated",
         )  # fmt: skip
+    options.add_files(parser)
+    parser.add_argument("--node", metavar="NODE", help="with -f: on this node alone (all)")
     prove_input.add_local(parser)
     options.add_output(parser, "json")
 
@@ -44,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, and print what differs."""
     from netlab.proxy.compile import no_collection
 
-    if not arguments.before or not arguments.after:
+    if arguments.filename and (arguments.before or arguments.after):
+        raise UsageError("-f or --before and --after, not both", hint="-f is for both modes")
+    if not arguments.filename and not (arguments.before and arguments.after):
         raise UsageError("which two?", hint="--before old.save --after new.save")
     with no_collection():
         found = list(_compared(arguments))
@@ -53,13 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(json.dumps([document(one, each) for each in found for one in each.found], indent=2))
     else:
-        show(found)
+        show(found, ("iptables", "nftables") if arguments.filename else ("was", "is"))
     return int(any(each.found for each in found))
 
 
 def _compared(arguments: argparse.Namespace) -> Iterable[Compared]:
     from netlab.prove.compared import compare
 
+    if arguments.filename:
+        yield from _modes(arguments)
+        return
     before = prove_input.saved(arguments.before, arguments).nodes[0]
     after = prove_input.saved(arguments.after, arguments).nodes[0]
     families = [one for one in before.families() if one in after.families()]
@@ -71,14 +79,33 @@ def _compared(arguments: argparse.Namespace) -> Iterable[Compared]:
         yield compare(before, after, family)
 
 
-def show(found: Iterable[Compared], was: str = "was", total: str = "treated otherwise") -> None:
+def _modes(arguments: argparse.Namespace) -> Iterable[Compared]:
+    """Both modes of kube-proxy on each node of a lab on paper, for all packets to its Services."""
+    from netlab.prove.compared import compare
+    from netlab.prove.serving import boxes
+
+    first, second = prove_input.in_both_modes(arguments)
+    for before, after in zip(first.nodes, second.nodes, strict=True):
+        for family in before.families():
+            to = boxes(first.services or (), family, before.local)
+            if to:
+                yield compare(before, after, family, to)
+
+
+def show(
+    found: Iterable[Compared],
+    sides: tuple[str, str] = ("was", "is"),
+    total: str = "treated otherwise",
+) -> None:
     """All that differs, in words."""
     from netlab.prove.compared import lines
 
     count = 0
     for each in found:
+        if each.before.name and each.found:
+            print(f"on {each.before.name}, {each.family}:")
         for one in each.found[:_SHOWN]:
-            for line in lines(one, each, was):
+            for line in lines(one, each, sides):
                 print(line)
         if len(each.found) > _SHOWN:
             print(f"and {len(each.found) - _SHOWN} more (-o json has all)")

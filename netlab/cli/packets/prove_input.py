@@ -16,6 +16,7 @@ from netlab.errors import InputError, Problem, UsageError
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
     from netlab.objects.types import Service
+    from netlab.onpaper import PaperLab
     from netlab.prove.ground import Node
     from netlab.prove.intake import Save
     from netlab.proxy.addresses import Family
@@ -108,16 +109,37 @@ def _families(lab: Lab) -> list[Family]:
 
 def _on_paper(arguments: argparse.Namespace) -> Input:
     """All nodes of a manifest's lab."""
+    return _of_paper(_settled(arguments), arguments)
+
+
+def in_both_modes(arguments: argparse.Namespace) -> tuple[Input, Input]:
+    """The same in iptables mode and in nftables mode."""
+    from msgspec.structs import replace
+
+    paper = _settled(arguments)
+    first = replace(paper, lab=replace(paper.lab, proxy_mode="iptables"))
+    second = replace(paper, lab=replace(paper.lab, proxy_mode="nftables"))
+    return _of_paper(first, arguments), _of_paper(second, arguments)
+
+
+def _settled(arguments: argparse.Namespace) -> PaperLab:
+    """What the files come to."""
     from netlab import manifest, onpaper
+
+    read = manifest.load(arguments.filename)
+    if read.lab is None:
+        raise UsageError("these files have no Lab", hint="kind: Lab says which nodes there are")
+    return onpaper.settled(read)
+
+
+def _of_paper(paper: PaperLab, arguments: argparse.Namespace) -> Input:
+    """Its nodes with their rules."""
+    from netlab import onpaper
     from netlab.pathcheck.world import world_of
     from netlab.prove.ground import Node
     from netlab.prove.intake import of_rules
     from netlab.trace.routing import router_of
 
-    read = manifest.load(arguments.filename)
-    if read.lab is None:
-        raise UsageError("these files have no Lab", hint="kind: Lab says which nodes there are")
-    paper = onpaper.settled(read)
     world = world_of(
         paper.lab,
         services=paper.services,

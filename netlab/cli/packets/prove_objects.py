@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(json.dumps([document(one, each) for each in found for one in each.found], indent=2))
     else:
-        prove_diff_.show(found, was="asked:", total="otherwise than the Services ask")
+        prove_diff_.show(found, sides=("asked", "is"), total="otherwise than the Services ask")
     return int(any(each.found for each in found))
 
 

@@ -179,6 +179,15 @@ def test_a_drop_is_told_with_its_line(spoken, file):
     assert "b.save:5)" in out
 
 
+def test_both_modes_of_a_lab_are_told_apart_on_each_node(spoken):
+    code, out, err = spoken("diff", "-f", "topologies/quickstart.yaml", "--node", "worker001")
+    assert code == 1, err
+    assert out.startswith("on worker001, ipv4:\n")
+    assert "  iptables dropped (filter KUBE-FORWARD rule 1)\n  nftables passed on as it is" in out
+    mixed = ("diff", "-f", "topologies/quickstart.yaml", "--before", "x")
+    assert spoken(*mixed)[0] == 2
+
+
 # -- objects -------------------------------------------------------------------------------
 
 
@@ -201,7 +210,7 @@ def test_a_rule_of_somebody_elses_that_drops_is_told(spoken, file):
         "--objects", folder / "objects.yaml", "--config", folder / "proxy.yaml", "--save", path
     )
     assert code == 1
-    assert "asked: delivered to" in out
+    assert "asked delivered to" in out
     assert f"dropped ({path}:" in out
 
 
