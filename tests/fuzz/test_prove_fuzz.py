@@ -41,7 +41,8 @@ TARGETS = {
     "mangle": ANYWHERE,
     "raw": [*ANYWHERE, "CT --notrack"],
 }  # fmt: skip
-LAST = ["MASQUERADE", "SNAT --to-source 192.0.2.1", *ANYWHERE]
+# No DNAT behind POSTROUTING: iptables does not take it.
+LAST = ["MASQUERADE", "SNAT --to-source 192.0.2.1", "ACCEPT", "RETURN", "MARK --or-mark 0x3"]
 HOOKS = {
     "raw": ["PREROUTING", "OUTPUT"],
     "mangle": ["PREROUTING", "FORWARD", "POSTROUTING"],
@@ -133,10 +134,17 @@ def test_a_change_is_found_where_packets_end_otherwise(text, seed):
 def outline(outcomes):
     found = {}
     for one in outcomes:
-        there = (one.packet.destination, one.packet.dport, one.masqueraded, one.packet.source)
+        there = (one.packet.destination, one.packet.dport, one.packet.dnat, disguise(one))
         key = (one.verdict, one.delivered, there if one.verdict == "ACCEPT" else ())
         found[key] = round(found.get(key, 0.0) + one.probability, 6)
     return found
+
+
+def disguise(outcome):
+    """As whom a packet left, also when that changed nothing."""
+    texts = (hit.rule for hit in reversed(outcome.rules))
+    told = (text.split("-j ")[1] for text in texts if "SNAT" in text or "MASQ" in text)
+    return outcome.masqueraded and next(told)
 
 
 NFT_MATCHES = [
