@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct, field
@@ -60,6 +60,11 @@ class Dump(Struct):
         line = text.line((*path, *split_field(field_name)))
         return Problem(text.file, line, f"{kind} {key}: {field_name}", message)
 
+    def place(self, kind: str, key: str) -> tuple[str, int]:
+        """The file and the line of an object."""
+        text, path = self._places[kind, key]
+        return text.file, text.line(path)
+
     def add(self, obj: Object, text: _Text, path: Path) -> None:
         """Take in an object that stands at `path` of a document."""
         kind = str(obj["kind"])
@@ -85,8 +90,9 @@ def _mistyped(obj: Object) -> list[tuple[str, str]]:
     return [(p.field, p.message) for p in problems if p.reason == "FieldValueTypeInvalid"]
 
 
-def read_dump(texts: Iterable[tuple[str, str]]) -> Dump:
-    """The objects in `(file, text)` pairs; `InputError` for text that is none, naming the lines."""
+def read_dump(texts: Iterable[tuple[str, str]], wanted: Collection[str] = KINDS) -> Dump:
+    """The objects of those kinds in `(file, text)` pairs; `InputError` for text that is none,
+    naming the lines."""
     dump = Dump()
     problems: list[Problem] = []
     for file, content in texts:
@@ -97,7 +103,7 @@ def read_dump(texts: Iterable[tuple[str, str]]) -> Dump:
                 found = True
                 if problem := _shapeless(obj, text, path):
                     problems.append(problem)
-                elif obj["kind"] in KINDS:
+                elif obj["kind"] in wanted:
                     dump.add(obj, text, path)
             found = found or _is_list(value)
         if not found and len(problems) == before:

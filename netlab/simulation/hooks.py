@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from netlab.errors import NetlabError
-from netlab.simulation.packet import ROUTING, Hit, Outcome, Packet
+from netlab.simulation.knowledge import Unsure
+from netlab.simulation.packet import ROUTING, Doubt, Hit, Outcome, Packet
 
 EntryHook = Literal["PREROUTING", "OUTPUT"]
 
@@ -43,6 +44,7 @@ class State(NamedTuple):
     hits: tuple[Hit, ...] = ()
     unknown: tuple[str, ...] = ()
     masqueraded: bool = False
+    unsure: tuple[Doubt, ...] = ()
 
     def likely(self, chance: float) -> State:
         """The same where something was so with that chance."""
@@ -51,6 +53,11 @@ class State(NamedTuple):
     def puzzled(self, *unknown: str) -> State:
         """The same with conditions that nobody understands."""
         return self._replace(unknown=(*self.unknown, *unknown)) if unknown else self
+
+    def wondering(self, fact: str, hit: Hit | None = None) -> State:
+        """The same where a fact was asked for that nobody told, by that rule or by routing."""
+        doubt = Doubt(fact, hit.table, hit.chain, hit.number) if hit is not None else Doubt(fact)
+        return self._replace(unsure=(*self.unsure, doubt))
 
     def altered(self, packet: Packet) -> State:
         """The same with the packet changed."""
@@ -64,11 +71,13 @@ be asked) and the state it came to."""
 
 class BaseChain(NamedTuple):
     """A chain that packets come to by themselves. `asked` is where one stands after it, `policy`
-    (ACCEPT, DROP) what becomes of those that leave it."""
+    (ACCEPT, DROP) what becomes of those that leave it; `order` by the kernel's place, and by its
+    own priority."""
 
     is_nat: bool
     policy: str
     asked: Callable[[State], list[Result]]
+    order: tuple[int, int] = (0, 0)
 
 
 class Rules(Protocol):
@@ -95,7 +104,7 @@ def walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) ->
 
     sent = _routed(packet, route) if entry == "OUTPUT" else packet
     for state in passed(entry, [State(sent)]):
-        rest = _rest_of_the_way(state.packet, entry)
+        rest, state = _rest_of_the_way(state, entry)
         state = state.altered(_routed(state.packet, route))
         if rest[0] == "FORWARD" and not _is_handed_on(packet, state.packet):
             ended.append(_outcome("DROP", ROUTING, state))
@@ -156,14 +165,19 @@ def _outcome(verdict: str, hook: str, state: State, *, delivered: bool = False) 
         state.probability,
         state.hits,
         tuple(dict.fromkeys(state.unknown)),
+        tuple(dict.fromkeys(state.unsure)),
     )
 
 
-def _rest_of_the_way(packet: Packet, entry: EntryHook) -> tuple[str, ...]:
+def _rest_of_the_way(state: State, entry: EntryHook) -> tuple[tuple[str, ...], State]:
     """The hooks after the routing decision."""
-    if packet.is_local(packet.destination):
-        return _LOOP if entry == "OUTPUT" else ("INPUT",)
-    return ("POSTROUTING",) if entry == "OUTPUT" else ("FORWARD", "POSTROUTING")
+    try:
+        local = state.packet.is_local(state.packet.destination)
+    except Unsure as unsure:
+        local, state = False, state.wondering(unsure.fact)
+    if local:
+        return (_LOOP if entry == "OUTPUT" else ("INPUT",)), state
+    return (("POSTROUTING",) if entry == "OUTPUT" else ("FORWARD", "POSTROUTING")), state
 
 
 def _is_handed_on(came: Packet, packet: Packet) -> bool:

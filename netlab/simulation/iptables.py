@@ -21,6 +21,7 @@ from netlab.simulation.hooks import (
     EntryHook,
     Result,
     Route,
+    Rules,
     State,
     dangling,
     walk,
@@ -47,7 +48,12 @@ def simulate(
     `entry` is PREROUTING for what comes in from outside or from a pod, OUTPUT for the node's own.
     `route` is asked for the link that a packet leaves by; without one that is the packet's own.
     """
-    return walk(_Rules(ruleset), packet, entry, route)
+    return walk(rules_of(ruleset), packet, entry, route)
+
+
+def rules_of(ruleset: Ruleset) -> Rules:
+    """A ruleset as packets meet it."""
+    return _Rules(ruleset)
 
 
 class _Rules:
@@ -60,7 +66,8 @@ class _Rules:
             chain = self.ruleset.chain(name, hook)
             if chain is not None:
                 policy = _POLICY.get(chain.policy, "ACCEPT")
-                yield BaseChain(name == "nat", policy, partial(self.chain, name, hook))
+                asked = partial(self.chain, name, hook)
+                yield BaseChain(name == "nat", policy, asked, _order(name, hook))
 
     def chain(self, table: str, name: str, state: State, depth: int = 0) -> list[Result]:
         """Where a packet stands after a chain."""
@@ -82,6 +89,9 @@ class _Rules:
         for state in states:
             answer = matches(rule.conditions, state.packet)
             state = state.puzzled(*answer.unknown)
+            if rule.target not in _WITHOUT_EFFECT:
+                for fact in answer.unsure:
+                    state = state.wondering(fact, hit)
             chance = answer.probability
             if chance < 1.0:
                 on.append(state.likely(1.0 - chance))
@@ -112,6 +122,14 @@ class _Rules:
         back = "RETURN" if rule.goto else "CONTINUE"
         inner = self.chain(table, name, state, depth + 1)
         return [(back if verdict == "RETURN" else verdict, after) for verdict, after in inner]
+
+
+_PLACES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+
+
+def _order(table: str, hook: str) -> tuple[int, int]:
+    place = _PLACES.get(table, -100 if hook in ("PREROUTING", "OUTPUT") else 100)
+    return place, place
 
 
 _ENDS = ("ACCEPT", "DROP", "REJECT", "RETURN")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from netlab.proxy.iptables.rule import Condition
+from netlab.simulation.knowledge import Unsure
 from netlab.simulation.packet import Packet
 
 PROTOCOL_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58", "sctp": "132"}
@@ -19,24 +20,30 @@ class Match(NamedTuple):
 
     probability: float
     unknown: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
 
 
 def matches(conditions: tuple[Condition, ...], packet: Packet) -> Match:
-    """All conditions together. One that is not known counts as not met, and is reported unless
-    the rule would not match anyway."""
+    """All conditions together. One that is not known, or about a fact that nobody told, counts as
+    not met, and is reported unless the rule would not match anyway."""
     known = 1.0
     unknown: list[str] = []
+    unsure: list[str] = []
     for condition in conditions:
         if condition.option in _NO_QUESTION:
             continue
-        chance = _chance(condition, conditions, packet)
+        try:
+            chance = _chance(condition, conditions, packet)
+        except Unsure as untold:
+            unsure.append(untold.fact)
+            continue
         if chance is None:
             unknown.append(str(condition))
             continue
         known *= 1.0 - chance if condition.negated else chance
         if not known:
             return Match(0.0)
-    return Match(0.0, tuple(unknown)) if unknown else Match(known)
+    return Match(0.0, tuple(unknown), tuple(unsure)) if unknown or unsure else Match(known)
 
 
 class Unmet(NamedTuple):
@@ -52,7 +59,10 @@ def unmet(conditions: tuple[Condition, ...], packet: Packet) -> Unmet | None:
     asked = [each for each in conditions if each.option not in _NO_QUESTION]
     unknown, draws = [], []
     for met, condition in enumerate(asked):
-        chance = _chance(condition, conditions, packet)
+        try:
+            chance = _chance(condition, conditions, packet)
+        except Unsure:
+            chance = None
         if chance == float(condition.negated):
             return Unmet(condition, met)
         if chance is None:
@@ -65,15 +75,33 @@ def unmet(conditions: tuple[Condition, ...], packet: Packet) -> Unmet | None:
 def _chance(
     condition: Condition, conditions: tuple[Condition, ...], packet: Packet
 ) -> float | None:
-    """How likely one is met, before negation; None for what nobody understands."""
-    test = _TESTS.get(condition.option)
+    """How likely one is met, before negation; None for what nobody understands, `Unsure` where
+    that may be tried."""
+    test = _TESTS.get(condition.option) if is_understood(condition) else None
     try:
         if condition.option in _ASKS_RECENT:
             return float(_list_name(conditions) in packet.recent)
         chance = float(test(packet, condition)) if test else -1.0
     except (ValueError, IndexError, ZeroDivisionError):  # words that no iptables would have taken
-        return None
-    return chance if 0.0 <= chance <= 1.0 else None
+        chance = -1.0
+    if 0.0 <= chance <= 1.0:
+        return chance
+    return None if packet.known is None else float(packet.known.told(holds(condition, packet)))
+
+
+def holds(condition: Condition, packet: Packet) -> str:
+    """The fact that a condition which nobody understands is met, before negation: it may be of
+    one packet and not of the same with another end."""
+    said = f"-m {condition.module} " if condition.module else ""
+    words = " ".join([said + condition.option, *condition.values])
+    return f"'{words}' holds of what is for {packet.destination}:{packet.dport}"
+
+
+def is_understood(condition: Condition) -> bool:
+    """Whether it is known what a condition asks; an option's name may be several matches'."""
+    wanted = _MODULES.get(condition.option)
+    known = condition.option in _TESTS or condition.option in _NO_QUESTION | _ASKS_RECENT
+    return known and (wanted is None or condition.module in wanted)
 
 
 def _list_name(conditions: tuple[Condition, ...]) -> str:
@@ -93,10 +121,6 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 def _within(address: str, networks: str) -> bool:
     return any(_address(address) in network(one) for one in networks.split(","))
-
-
-def _interface(name: str, wanted: str) -> bool:
-    return name.startswith(wanted[:-1]) if wanted.endswith("+") else name == wanted
 
 
 def _protocol(packet: Packet, condition: Condition) -> bool:
@@ -165,14 +189,17 @@ _NO_QUESTION = frozenset(
 
 _ASKS_RECENT = frozenset({"--rcheck", "--update", "--remove"})
 
+# Of options that several matches have: those of which it is known what they mean.
+_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType({"--mark": ("mark", "")})
+
 _Test = Callable[[Packet, Condition], float]
 
 _TESTS: Mapping[str, _Test] = MappingProxyType(
     {
         "-s": lambda p, c: _within(p.source, c.values[0]),
         "-d": lambda p, c: _within(p.destination, c.values[0]),
-        "-i": lambda p, c: _interface(p.in_interface, c.values[0]),
-        "-o": lambda p, c: _interface(p.out_interface, c.values[0]),
+        "-i": lambda p, c: p.passes("comes in by", c.values[0]),
+        "-o": lambda p, c: p.passes("leaves by", c.values[0]),
         "-p": _protocol,
         "--dport": lambda p, c: _in_range(p.dport, c.values[0]),
         "--sport": lambda p, c: _in_range(p.sport, c.values[0]),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 from netlab.proxy.nftables.model import NftTable
 from netlab.simulation.hooks import DanglingJump
+from netlab.simulation.knowledge import UNTOLD, Unsure
 from netlab.simulation.match import PROTOCOL_NUMBERS, network
 from netlab.simulation.nft_rule import Elements, Match, Phrase, Selector, Unknown, VerdictMap
 from netlab.simulation.packet import Packet
@@ -53,7 +54,7 @@ class Unclear(Exception):
 
 
 def chance(match: Match, packet: Packet, sets: Sets) -> float | None:
-    """How likely a packet matches; None for what nobody understands."""
+    """How likely a packet matches; None for what nobody understands. Raises `Unsure`."""
     if match.selector.draw:
         odds = drawn(match.selector, match.elements, sets)
         known = sum(each for each, _ in odds) if odds is not None else None
@@ -73,7 +74,7 @@ def looked_up(
 ) -> list[tuple[float, str]]:
     """What a map may have for a packet, and how likely: nothing, one value, or one of each draw.
 
-    Raises `Unclear`.
+    Raises `Unclear`, `Unsure`.
     """
     if selector.draw:
         odds = drawn(selector, elements, sets)
@@ -119,15 +120,20 @@ def unmet(phrases: Sequence[Phrase], packet: Packet, sets: Sets) -> Unmet | None
 
 
 def _likely(phrase: Match | VerdictMap | Unknown, packet: Packet, sets: Sets) -> float | None:
-    if isinstance(phrase, Match):
-        return chance(phrase, packet, sets)
     if isinstance(phrase, Unknown):
         return None
     try:
+        if isinstance(phrase, Match):
+            return chance(phrase, packet, sets)
         odds = looked_up(phrase.selector, phrase.elements, packet, sets)
-    except Unclear:
+    except (Unclear, Unsure):
         return None
     return sum(each for each, _ in odds)
+
+
+def holds(text: str, packet: Packet) -> str:
+    """The fact that a phrase which nobody understands is so, of a packet with such an end."""
+    return f"'{text}' holds of what is for {packet.destination}:{packet.dport}"
 
 
 def nearest_key(phrase: VerdictMap | Match, packet: Packet, sets: Sets) -> str:
@@ -180,12 +186,12 @@ def _status(packet: Packet) -> str:
 
 
 def _kind(packet: Packet, address: str) -> str:
-    """An address's type, as `fib` tells it."""
-    if packet.is_local(address):
-        return "local"
+    """An address's type, as `fib` tells it. Raises `Unsure`."""
     if ipaddress.ip_address(address).is_multicast:
         return "multicast"
-    return "broadcast" if address == "255.255.255.255" else "unicast"
+    if address == "255.255.255.255":
+        return "broadcast"
+    return "local" if packet.is_local(address) else "unicast"
 
 
 _Value = Callable[[Packet], str | None]
@@ -233,7 +239,7 @@ def _found(
         return ""
     if not sets.has_ranges(elements) and all(_plain(field) for field in selector.fields):
         return None
-    return next(_fitting(selector, values, known), None)
+    return next(_fitting(selector, values, known, packet), None)
 
 
 def _plain(field: str) -> bool:
@@ -242,22 +248,31 @@ def _plain(field: str) -> bool:
 
 
 def _fitting(
-    selector: Selector, values: tuple[str, ...], known: Mapping[str, str]
+    selector: Selector, values: tuple[str, ...], known: Mapping[str, str], packet: Packet
 ) -> Iterator[str]:
     for key, found in known.items():
         parts = key.split(" . ")
         if len(parts) != len(values):
             raise Unclear
-        # All of them, so that what nobody understands is found out.
-        fits = [
-            _fits(field, value, part)
-            for field, value, part in zip(selector.fields, values, parts, strict=True)
-        ]
-        if all(fits):
+        if _all_fit(zip(selector.fields, values, parts, strict=True), packet):
             yield found
 
 
-def _fits(field: str, value: str, element: str) -> bool:
+def _all_fit(asked: Iterable[tuple[str, str, str]], packet: Packet) -> bool:
+    """All are tried, so that what nobody understands is found out; what nobody told is asked for
+    only where all else fits."""
+    fits, unsure = True, None
+    for field, value, part in asked:
+        try:
+            fits = _fits(field, value, part, packet) and fits
+        except Unsure as untold:
+            unsure = untold
+    if fits and unsure is not None:
+        raise unsure
+    return fits
+
+
+def _fits(field: str, value: str, element: str, packet: Packet) -> bool:
     """Whether one value is that of an element: `80`, `80-90`, `10.0.0.0/8`, `"eth*"`."""
     kind = field.split()[-1]
     if kind in ("saddr", "daddr"):
@@ -271,11 +286,19 @@ def _fits(field: str, value: str, element: str) -> bool:
         return _protocol_fits(value, element)
     if kind in ("iifname", "oifname", "iif", "oif"):
         wanted = element.strip('"')
+        if value == UNTOLD:
+            return _passes(kind, wanted, packet)
         return value.startswith(wanted[:-1]) if wanted.endswith("*") else value == wanted
     known = _WORDS[kind]
     if element not in known:
         raise Unclear
     return element in value.split(",")
+
+
+def _passes(kind: str, wanted: str, packet: Packet) -> bool:
+    """Whether a packet passes by a link of which nobody told."""
+    link = f"{wanted[:-1]}+" if wanted.endswith("*") else wanted
+    return packet.passes("comes in by" if kind.startswith("iif") else "leaves by", link)
 
 
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -4,7 +4,7 @@
     meta mark & 0x4000 != 0x0  meta mark set meta mark ^ 0x4000  masquerade fully-random
     Match                      SetMark                           Nat
 
-What is not known here makes the rest of its rule `Unknown`.
+What is not known here is `Unknown`, as far as the next verdict.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Idle(Struct, frozen=True):
 
 
 class Unknown(Struct, frozen=True):
-    """The rest of a rule that nobody understands."""
+    """What of a rule nobody understands, as far as the next verdict."""
 
     text: str
 
@@ -161,9 +161,24 @@ class _Parser:
             try:
                 phrase = self._phrase(begin)
             except (_Odd, ValueError):
-                self._at = len(self._tokens)
+                self._at = self._resumed(begin)
                 phrase = Unknown(self._since(begin))
             yield phrase
+
+    def _resumed(self, begin: int) -> int:
+        """Where a verdict stands, or a statement that begins with its own word, behind what nobody
+        understands; the end if there is none."""
+        depth = 0
+        for at in range(begin, len(self._tokens)):
+            word = self._tokens[at]
+            depth += (word == "{") - (word == "}")
+            if at > begin and not depth and word in _RESUMING and not self._is_value(at):
+                return at
+        return len(self._tokens)
+
+    def _is_value(self, at: int) -> bool:
+        """Whether a word belongs to the one before: a chain may be called `drop`."""
+        return self._tokens[at - 1] in (*_GOING, "==", "!=", "set", "and", "or", "map", "vmap")
 
     # Tokens
 
@@ -342,5 +357,6 @@ class _Parser:
                 return found
 
 
+_RESUMING = (*_GOING, *_FINAL, "reject", "masquerade", "counter", "log", "comment")
 _OPERATORS = {"|": "|", "or": "|", "&": "&", "and": "&", "^": "^", "xor": "^"}
 _ORDERS = ("<", ">", "<=", ">=")

@@ -22,11 +22,13 @@ from netlab.simulation.hooks import (
     EntryHook,
     Result,
     Route,
+    Rules,
     State,
     dangling,
     walk,
 )
-from netlab.simulation.nft_match import Sets, Unclear, chance, looked_up
+from netlab.simulation.knowledge import Unsure
+from netlab.simulation.nft_match import Sets, Unclear, chance, holds, looked_up
 from netlab.simulation.nft_rule import (
     Idle,
     Match,
@@ -56,7 +58,12 @@ def simulate(
 
     `tables` are all that packets of its family meet; the rest is as in `iptables.simulate`.
     """
-    return walk(_Rules(tables), packet, entry, route)
+    return walk(rules_of(tables), packet, entry, route)
+
+
+def rules_of(tables: Sequence[NftTable]) -> Rules:
+    """Tables as packets meet them."""
+    return _Rules(tables)
 
 
 class HookedChain(NamedTuple):
@@ -111,7 +118,7 @@ class _Rules:
         """As `hooks.Rules` says."""
         for each in self._chains.get(hook, ()):
             asked = partial(self._chain, each.table, each.name)
-            yield BaseChain(each.is_nat, each.policy.upper(), asked)
+            yield BaseChain(each.is_nat, each.policy.upper(), asked, each.order)
 
     def _chain(self, table: NftTable, name: str, state: State, depth: int = 0) -> list[Result]:
         """Where a packet stands after a chain."""
@@ -175,34 +182,67 @@ class _Rule:
             case Verdict():
                 yield self._hits(phrase, state)
             case Unknown():
-                yield _ON, state.puzzled(phrase.text)
+                yield from self._guess(phrase.text, at, state)
             case SetMark() | NoTrack() | Remember() | Idle():
                 yield from self._rest(at + 1, state.altered(_altered(phrase, state.packet)))
 
     def _match(self, phrase: Match, at: int, state: State) -> Iterator[tuple[Verdict, State]]:
-        likely = chance(phrase, state.packet, self._sets)
+        try:
+            likely = chance(phrase, state.packet, self._sets)
+        except Unsure as unsure:
+            yield _ON, self._unless_missed(at, state, state.wondering(unsure.fact, self._hit))
+            return
         if likely is None:
-            yield _ON, self._puzzled(at, state)
+            if state.packet.known is not None:
+                yield from self._guess(phrase.text, at, state)
+                return
+            yield _ON, self._unless_missed(at, state, state.puzzled(phrase.text))
             return
         if likely < 1.0:
             yield _ON, state.likely(1.0 - likely)
         if likely > 0.0:
             yield from self._rest(at + 1, state.likely(likely))
 
-    def _puzzled(self, at: int, state: State) -> State:
-        """Told, unless the rule would not match anyway."""
+    def _guess(self, text: str, at: int, state: State) -> Iterator[tuple[Verdict, State]]:
+        """What nobody understands: may be tried both ways where it is a condition."""
+        known = state.packet.known
+        behind = self._phrases[at + 1 :]
+        if known is None or not any(isinstance(each, _EFFECTS) for each in behind):
+            yield _ON, state if known is not None and _is_idle(text) else state.puzzled(text)
+            return
+        try:
+            met = known.told(holds(text, state.packet))
+        except Unsure as unsure:
+            yield _ON, self._unless_missed(at, state, state.wondering(unsure.fact, self._hit))
+            return
+        if met:
+            yield from self._rest(at + 1, state)
+        else:
+            yield _ON, state
+
+    def _unless_missed(self, at: int, state: State, other: State) -> State:
+        """The other one, unless the rule would not match anyway."""
         for phrase in self._phrases[at + 1 :]:
             if not isinstance(phrase, Match | Idle):
                 break
-            if isinstance(phrase, Match) and chance(phrase, state.packet, self._sets) == 0.0:
+            if isinstance(phrase, Match) and self._misses(phrase, state.packet):
                 return state
-        return state.puzzled(self._phrases[at].text)
+        return other
+
+    def _misses(self, phrase: Match, packet: Packet) -> bool:
+        try:
+            return chance(phrase, packet, self._sets) == 0.0
+        except Unsure:
+            return False
 
     def _mapped(self, phrase: VerdictMap, at: int, state: State) -> Iterator[tuple[Verdict, State]]:
         try:
             ways = looked_up(phrase.selector, phrase.elements, state.packet, self._sets)
         except Unclear:
             yield _ON, state.puzzled(phrase.text)
+            return
+        except Unsure as unsure:
+            yield _ON, state.wondering(unsure.fact, self._hit)
             return
         left = 1.0 - sum(likely for likely, _ in ways)
         if left > _NOTHING:
@@ -225,6 +265,9 @@ class _Rule:
         except (Unclear, ValueError):
             yield _ON, state.puzzled(phrase.text)
             return
+        except Unsure as unsure:
+            yield _ON, state.wondering(unsure.fact, self._hit)
+            return
         left = 1.0 - sum(likely for likely, _ in ends)
         if left > _NOTHING:
             yield _ON, state.likely(left)
@@ -241,6 +284,19 @@ class _Rule:
 
 
 _NOTHING = 1e-9
+_EFFECTS = (Verdict, VerdictMap, Nat, SetMark, NoTrack)
+_ACTING = frozenset(
+    {
+        "accept", "drop", "reject", "queue", "jump", "goto", "return", "continue", "dnat", "snat",
+        "masquerade", "redirect", "tproxy", "vmap", "map", "dup", "fwd", "synproxy", "notrack",
+        "target", "set",
+    }
+)  # fmt: skip
+
+
+def _is_idle(text: str) -> bool:
+    """Whether words that nobody understands do nothing to a packet, whatever they ask."""
+    return _ACTING.isdisjoint(text.split())
 
 
 def _altered(phrase: Phrase, packet: Packet) -> Packet:

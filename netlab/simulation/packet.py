@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from netlab.simulation.knowledge import UNTOLD, Known, Way
+
 
 class Flow(Struct, frozen=True):
     """What connection tracking does to a later packet of a flow at one machine, in its direction:
@@ -28,7 +30,8 @@ class Packet(Struct, frozen=True):
     or the sets of nftables, that know its source; `dnat`/`snat` whether it was translated already.
     `flow` is what is known of it when it is not the first. `may_leave_by` are the links by which it
     leaves a machine that does not forward what comes in as it did, for the same destination; None
-    where all are open.
+    where all are open. `known` is for a machine that is not at hand, where `local` may not be all,
+    nor links be told; None where all is known.
     """
 
     source: str
@@ -46,10 +49,21 @@ class Packet(Struct, frozen=True):
     snat: bool = False
     flow: Flow | None = None
     may_leave_by: frozenset[str] | None = None
+    known: Known | None = None
 
     def is_local(self, address: str) -> bool:
-        """True for the node's own addresses."""
-        return address in self.local or ipaddress.ip_address(address).is_loopback
+        """True for the node's own addresses. Raises `Unsure`."""
+        if address in self.local or ipaddress.ip_address(address).is_loopback:
+            return True
+        return self.known is not None and self.known.is_local(address)
+
+    def passes(self, way: Way, link: str) -> bool:
+        """Whether it comes or leaves by such a link; `eth+` is any whose name begins so. Raises
+        `Unsure`."""
+        name = self.in_interface if way == "comes in by" else self.out_interface
+        if name == UNTOLD and self.known is not None:
+            return self.known.passes(self.destination, way, link)
+        return name.startswith(link[:-1]) if link.endswith("+") else name == link
 
 
 ROUTING = "routing"
@@ -73,12 +87,23 @@ class Hit(NamedTuple):
         return f"{self.table}: -A {self.chain} {self.rule}"
 
 
+class Doubt(NamedTuple):
+    """A fact that nobody told, and the rule that asked for it; no table for what routing asks."""
+
+    fact: str
+    table: str = ""
+    chain: str = ""
+    number: int = 0
+
+
 class Outcome(Struct, frozen=True):
     """One end the packet can come to.
 
     `verdict` is ACCEPT, DROP or REJECT, given at `hook`, or by `ROUTING`; an accepted packet was
     `delivered` to the node itself or sent on. `packet` is it as it left: destination and port after
-    DNAT, its mark; `masqueraded` when its source became an address of the node's.
+    DNAT, its mark; `masqueraded` when its source became an address of the node's. `unknown` is what
+    nobody here understands, `unsure` are the facts that nobody told and that were asked for, which
+    count as not being so.
     """
 
     verdict: Literal["ACCEPT", "DROP", "REJECT"]
@@ -89,6 +114,7 @@ class Outcome(Struct, frozen=True):
     probability: float
     rules: tuple[Hit, ...]
     unknown: tuple[str, ...]
+    unsure: tuple[Doubt, ...] = ()
 
     @property
     def endpoint(self) -> tuple[str, int] | None:

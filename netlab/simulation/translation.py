@@ -21,6 +21,8 @@ def translated(kind: Translation, to: str, packet: Packet) -> Packet:
     match = _END.fullmatch(to)
     if match is None or (match["last"] and kind != "snat"):
         raise ValueError(to)
+    if match["port"] == "0" or (kind == "dnat" and not to):  # what an older iptables prints
+        raise ValueError(to)
     address = match["bracketed"] or match["address"] or ""
     if address:
         ipaddress.ip_address(address)

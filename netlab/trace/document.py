@@ -12,7 +12,6 @@ import msgspec
 from msgspec.structs import asdict
 
 from netlab.pathcheck.decode import Observation
-from netlab.trace.agreement import observed
 from netlab.trace.lookup import LookUp
 from netlab.trace.marks import MarkChange
 from netlab.trace.passages import MetRule
@@ -28,7 +27,7 @@ def document(story: Story) -> dict[str, Any]:
     probe, journey = story.probe, story.journey
     return {
         "version": VERSION,
-        "verdict": observed(journey),
+        "verdict": story.verdict,
         "outcome": journey.outcome,
         "note": journey.note,
         "from": story.sender,
@@ -60,6 +59,8 @@ def document(story: Story) -> dict[str, Any]:
         "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",
         "dry": story.dry,
+        "files": list(story.files),
+        "untold": msgspec.to_builtins(story.untold),
         "agree": not story.agreement.difference and not story.agreement.open,
         "open": list(story.agreement.open),
         "difference": story.agreement.difference,
@@ -90,12 +91,14 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
         "matters": visit.matters,
         "draw": _draw(visit),
         "met": [
-            _rule(rule) | {"origin": msgspec.to_builtins(origin)}
+            _rule(rule)
+            | {"origin": msgspec.to_builtins(origin), "line": visit.written.get(rule.number, "")}
             for rule, origin in zip_longest(visit.met, visit.origins)
         ],
         "missed": [
             {"number": miss.number, "rule": miss.text, "condition": miss.condition}
             | {"reason": miss.reason, "words": miss.words, "held": miss.met}
+            | {"line": visit.written.get(miss.number, "")}
             for miss in visit.misses
         ],
     }

@@ -28,7 +28,7 @@ from netlab.trace.story import Story, packet_of, visits
 from netlab.trace.whynot import why_not
 
 _SOURCE_PORT = 40000
-_OUTCOMES: dict[str, Outcome] = {"delivered": "reachable", "refused": "refused"}
+OUTCOMES: dict[str, Outcome] = {"delivered": "reachable", "refused": "refused"}
 
 
 class Asking(Struct, frozen=True):
@@ -135,7 +135,7 @@ def _journey(probe: ProbePacket, sender: str, end: Prediction) -> Journey:
         hops = (*hops, Hop(end.at, "", end.source, end.destination))
     return Journey(
         probe=probe,
-        outcome=_OUTCOMES.get(end.verdict, "timeout"),
+        outcome=OUTCOMES.get(end.verdict, "timeout"),
         hops=hops,
         dnats=rewrites((start, *hops), lambda hop: hop.destination),
         snats=rewrites((start, *hops), lambda hop: hop.source),

@@ -77,6 +77,9 @@ class NodeRules(Protocol):
         """What of a packet a rule's text, or one of its conditions, asks for: `source`, `port`, …;
         see `mattered.FIELDS`."""
 
+    def written(self, table: str, chain: str, number: int) -> str:
+        """Where a rule stands, `node.save:88`, of those that a save has; "" for one in force."""
+
     def draw(self, met: MetRule, destination: str) -> Draw | None:
         """If chance chose that rule, or in it: among how many. `destination` is the packet's
         `address:port` behind it."""
@@ -169,6 +172,11 @@ class IptablesRules:
         """See `NodeRules`."""
         asked = (_FIELDS.get(one.option) for one in parse_rule(text).conditions)
         return frozenset(filter(None, asked))
+
+    def written(self, table: str, chain: str, number: int) -> str:
+        """See `NodeRules`."""
+        del table, chain, number
+        return ""
 
     def draw(self, met: MetRule, destination: str) -> Draw | None:
         """See `NodeRules`."""
@@ -300,6 +308,11 @@ class NftRules:
         for (name, key), value in found.elements.items():
             if name == elements.name:
                 yield key, value
+
+    def written(self, table: str, chain: str, number: int) -> str:
+        """See `NodeRules`."""
+        del table, chain, number
+        return ""
 
     def draw(self, met: MetRule, destination: str) -> Draw | None:
         """See `NodeRules`."""

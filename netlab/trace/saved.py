@@ -34,7 +34,7 @@ from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction, Verdict, Which
 from netlab.trace.saved_way import AtRule, Marking, Tracking, changes, evidence, sakes
-from netlab.trace.story import ChainVisit, Story
+from netlab.trace.story import ChainVisit, Story, Untold
 from netlab.trace.way import Decision, WayBack
 from netlab.trace.whynot import Turn
 
@@ -60,6 +60,7 @@ class _Rule(Struct):
     to: str
     handle: int = 0
     origin: Origin | None = None
+    line: str = ""
 
 
 class _Draw(Struct, rename="camel"):
@@ -75,6 +76,7 @@ class _Missed(Struct):
     reason: str
     words: str
     held: int = 0
+    line: str = ""
 
 
 class _Chain(Struct):
@@ -196,6 +198,8 @@ class _Saved(Struct, rename="camel"):
     why_not: tuple[Turn, ...] | None = None
     packets: list[_Packet] = []
     dry: bool = False
+    files: tuple[str, ...] = ()
+    untold: tuple[Untold, ...] = ()
     lookup: _LookUp | None = None
     counts: list[_Count] | None = None
     entered: str = ""
@@ -314,6 +318,8 @@ def _story(saved: _Saved) -> Story:
         sakes=tuple(sakes(saved.masqueraded_for, visits)),
         mattered=saved.mattered,
         turns=saved.why_not,
+        files=saved.files,
+        untold=saved.untold,
     )
 
 
@@ -374,6 +380,14 @@ def _visit(chain: _Chain) -> ChainVisit:
         matters=chain.matters,
         draw=Draw(draw.among, draw.fell_on, draw.odds) if draw is not None else None,
         origins=tuple(one.origin for one in chain.met),
+        written={
+            number: line
+            for number, line in (
+                *((one.number, one.line) for one in chain.met),
+                *((one.number, one.line) for one in chain.missed),
+            )
+            if line
+        },
     )
 
 

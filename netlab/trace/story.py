@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause, Facts
@@ -17,7 +17,7 @@ from netlab.pathcheck.why import explained
 from netlab.pathcheck.world import World
 from netlab.proxy.config import ModeName
 from netlab.simulation.packet import Packet
-from netlab.trace.agreement import Agreement
+from netlab.trace.agreement import Agreement, observed
 from netlab.trace.draws import Draw
 from netlab.trace.lookup import LookUp
 from netlab.trace.marks import MarkChange, Sake
@@ -26,7 +26,7 @@ from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule, Passage
-from netlab.trace.predicted import Prediction, Which
+from netlab.trace.predicted import Prediction, Verdict, Which
 from netlab.trace.way import Evidence
 from netlab.trace.whynot import Turn
 
@@ -50,6 +50,20 @@ class ChainVisit(Struct, frozen=True):
     origins: tuple[Origin | None, ...] = ()
     came: str = ""
     became: str = ""
+    written: Mapping[int, str] = field(default_factory=dict)
+
+
+class Untold(Struct, frozen=True):
+    """A fact that no save tells, the rule that asked for it, and whether the verdict depends on it:
+    what becomes of the packet if it `is_so`, and if it `is_not`. The story is told as if it were
+    `told_as`; None where that is the same story."""
+
+    fact: str
+    where: str
+    matters: bool
+    is_so: tuple[str, ...] = ()
+    is_not: tuple[str, ...] = ()
+    told_as: bool | None = None
 
 
 class Story(Struct, frozen=True):
@@ -62,7 +76,8 @@ class Story(Struct, frozen=True):
     `marks` are what became of the packet's mark, `sakes` for which rules it was masqueraded;
     `mattered` which of its fields rules asked for; `turns` why not, where that was asked. A `dry`
     one is told by rules alone: nothing was sent. `packets` are the captured copies of the packet
-    and its answer.
+    and its answer. `files` are the saves that it is told by, of one that is; `untold` what those
+    leave open.
     """
 
     check: PathCheck
@@ -86,6 +101,16 @@ class Story(Struct, frozen=True):
     sakes: tuple[Sake, ...] = ()
     mattered: Mattered | None = None
     turns: tuple[Turn, ...] | None = None
+    files: tuple[str, ...] = ()
+    untold: tuple[Untold, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of it, as far as that is known."""
+        rules_alone = self.dry and bool(self.ends) and self.ends[0].verdict == "open"
+        if rules_alone or any(one.matters for one in self.untold):
+            return "open"
+        return observed(self.journey)
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""
@@ -122,7 +147,7 @@ def visits(
             size = len(here.texts(passage.table, chain))
             passed = met[-1].number if met and _left(met[-1]) else size
             numbers = {rule.number for rule in met}
-            missed = (
+            missed = tuple(
                 miss
                 for miss in here.misses(passage.table, chain, _packet(passage, probe))
                 if miss.number <= passed and miss.number not in numbers
@@ -133,7 +158,7 @@ def visits(
                 chain,
                 size,
                 met,
-                tuple(missed),
+                missed,
                 chain in mattering,
                 next(filter(None, (here.draw(rule, became) for rule in met)), None),
                 tuple(
@@ -142,7 +167,13 @@ def visits(
                 ),
                 passage.destination,
                 became,
+                _written(here, passage.table, chain, (*numbers, *(miss.number for miss in missed))),
             )
+
+
+def _written(rules: NodeRules, table: str, chain: str, numbers: Iterable[int]) -> Mapping[int, str]:
+    found = {number: rules.written(table, chain, number) for number in numbers}
+    return {number: where for number, where in found.items() if where}
 
 
 def _entered(met: Sequence[MetRule]) -> Iterable[str]:

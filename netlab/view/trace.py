@@ -12,11 +12,10 @@ from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.config import ModeName
 from netlab.proxy.iptables.model import HOOKS
 from netlab.proxy.iptables.rule import parse_rule
-from netlab.trace.agreement import observed
-from netlab.trace.misses import Miss, nearest
+from netlab.trace.misses import nearest
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit, Story
-from netlab.view import nft_words, trace_names, trace_way
+from netlab.view import nft_words, trace_names, trace_save, trace_way
 from netlab.view.escape import escape_line
 from netlab.view.purposes import purpose
 from netlab.view.rules import words
@@ -61,13 +60,14 @@ def _summary(story: Story) -> Iterator[str]:
     yield from _end(story)
     yield from (f"  why: {cause}" for cause in story.causes)
     yield from _turns(story)
+    yield from trace_save.untold(story, explain=False)
     yield _agreed(story)
 
 
 def minimal(story: Story) -> Iterator[str]:
     """The verdict and what was rewritten, in words that stay from version to version: for tests."""
     journey = story.journey
-    yield f"{observed(journey)} {journey.delivered or '-'} {journey.delivered_at or '-'}"
+    yield f"{story.verdict} {journey.delivered or '-'} {journey.delivered_at or '-'}"
     yield from (f"dnat {each.place} {each.before} {each.after}" for each in journey.dnats)
     # A masqueraded port is the kernel's to choose.
     yield from (f"masquerade {each.place} {split(each.after)[0]}" for each in journey.snats)
@@ -77,7 +77,9 @@ def ends(story: Story) -> Iterator[str]:
     """All ends that the rules leave open, the likeliest first."""
     yield "possible ends"
     for end in story.ends:
-        where = f"{end.at} ({end.destination})" if end.verdict == "delivered" else f"at {end.at}"
+        where = f"at {end.at}"
+        if end.verdict == "delivered":
+            where = f"{end.at} ({end.destination})" if end.at else end.destination
         yield escape_line(f"  {end.share:>6.1%} {end.verdict} {where}")
 
 
@@ -89,7 +91,7 @@ def _ended(rule: MetRule) -> str:
 
 def _head(story: Story) -> str:
     probe = story.probe
-    way = f"{story.sender} {probe.source} → {probe.destination} {probe.proto}"
+    way = f"{story.sender} {probe.source} → {probe.destination} {probe.proto}".strip()
     return f"{way}, {_WHICH[story.ct]}"
 
 
@@ -105,12 +107,15 @@ def _lines(story: Story, *, explain: bool, detailed: bool) -> Iterator[str]:
     yield from (f"  why: {cause}" for cause in story.causes)
     yield from _mattered(story)
     yield from _turns(story)
+    yield from trace_save.untold(story, explain=explain)
     yield _agreed(story)
 
 
 def _agreed(story: Story) -> str:
     if story.agreement.difference:
         return f"kernel and simulator differ: {story.agreement.difference}"
+    if story.files:
+        return trace_save.told_by(story)
     if story.dry:
         return f"told by its {story.agreement.steps} rules alone: nothing was sent"
     if story.agreement.open:
@@ -152,11 +157,12 @@ def _visit(visit: ChainVisit, story: Story, *, explain: bool, detailed: bool) ->
     said = purpose(visit.table, visit.chain) if explain else ""
     if said:
         yield f"    {'is for':<8} {said}"
-    yield from _missed(visit.misses, explain=explain)
+    yield from _missed(visit, explain=explain)
     if visit.draw is not None:
         yield f"    {'draw':<8} {visit.draw}"
     for rule, origin in zip_longest(visit.met, visit.origins):
-        yield f"    {'took':<8} rule {rule.number}: {rule_words(rule, story.mode)}"
+        which = _which(visit, rule.number)
+        yield f"    {'took':<8} {which}: {rule_words(rule, story.mode)}"
         if detailed and rule.text:
             handle = f"handle {rule.handle}: " if rule.handle else ""
             yield f"    {'':<8} {handle}{rule.text}"
@@ -167,14 +173,21 @@ def _visit(visit: ChainVisit, story: Story, *, explain: bool, detailed: bool) ->
             yield f"    {'of':<8} {origin}{f', {origin.where}' if origin.where else ''}"
 
 
-def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
+def _which(visit: ChainVisit, number: int) -> str:
+    """`rule 3`, of a save `rule 3, node.save:88`."""
+    where = visit.written.get(number)
+    return f"rule {number}, {where}" if where else f"rule {number}"
+
+
+def _missed(visit: ChainVisit, *, explain: bool) -> Iterator[str]:
+    missed = visit.misses
     if explain or len(missed) <= _FEW:
         for miss in missed:
-            yield f"    {'not':<8} rule {miss.number}: {miss.said}"
+            yield f"    {'not':<8} {_which(visit, miss.number)}: {miss.said}"
         return
     near = nearest(missed)
     if near is not None:
-        yield f"    {'nearest':<8} rule {near.number}: {near.said}"
+        yield f"    {'nearest':<8} {_which(visit, near.number)}: {near.said}"
     others = Counter(miss.reason for miss in missed if miss is not near)
     for reason, number in others.most_common():
         yield f"    {'others':<8} {count(number, 'rule')}: {reason}"
@@ -219,7 +232,9 @@ def _rewrite(kind: str, change: Rewrite) -> str:
 
 def _end(story: Story) -> Iterator[str]:
     journey = story.journey
-    if journey.delivered is not None:
+    if story.files:
+        yield f"{trace_save.end(story)}{_share(story)}"
+    elif journey.delivered is not None:
         yield f"delivered to {journey.delivered_at} ({journey.delivered}){_share(story)}"
         if journey.outcome in ("refused", "unreachable"):
             yield f"  and refused there: {journey.note}"

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
-from netlab.cli.packets import trace_files, trace_options, trace_show
+from netlab.cli.packets import node_save, trace_files, trace_options, trace_save, trace_show
 
 if TYPE_CHECKING:
     from netlab.cli.packets.trace_files import Write
@@ -62,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"by {name.upper()}" + (" (which it is by default)" if name == "tcp" else ""),
         )  # fmt: skip
     trace_options.add_arguments(parser)
+    node_save.add_arguments(parser)
+    trace_save.add_arguments(parser)
     trace_files.add_arguments(parser)
     parser.add_argument(
         "--expect", choices=("delivered",), help="exit with 1 if it is not delivered"
@@ -98,6 +100,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.show:
         with trace_files.files(arguments) as write:
             return _shown(arguments, write)
+    if arguments.from_save:
+        with trace_files.files(arguments) as write:
+            return trace_save.run(arguments, write)
     wanted = trace_options.asked(arguments)
     with trace_files.files(arguments) as write:
         return _sent(wanted, arguments, write)

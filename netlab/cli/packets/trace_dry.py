@@ -45,7 +45,7 @@ def show(story: Story, arguments: argparse.Namespace) -> int:
         if arguments.ends or len(story.ends) > 1:
             for line in trace.ends(story):
                 print(terminal.fit(line))
-    lost = any(end.verdict != "delivered" for end in story.ends)
+    lost = story.verdict != "delivered" or any(end.verdict != "delivered" for end in story.ends)
     return int(bool(arguments.expect) and lost)
 
 

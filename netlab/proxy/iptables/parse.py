@@ -22,6 +22,10 @@ _TARGET = re.compile(r"[A-Z0-9]+\Z")
 _VERDICTS = frozenset({"ACCEPT", "DROP", "RETURN", "QUEUE"})
 
 
+Lines = dict[tuple[str, str], tuple[int, ...]]
+"""On which line each rule of a chain stands, by table and chain."""
+
+
 class _Draft:
     """A chain while its rules are still coming."""
 
@@ -46,6 +50,7 @@ class _SaveParser:
         self.ruleset = Ruleset()
         self.table = ""
         self.drafts: dict[str, _Draft] = {}
+        self.lines: Lines = {}
 
     def line(self, number: int, text: str) -> None:
         if text[0] in "[-" and self.table:  # nearly all
@@ -81,6 +86,8 @@ class _SaveParser:
                 self.jump(line, rule)
         chains = {name: draft.done() for name, draft in self.drafts.items()}
         self.ruleset.tables[self.table] = Table(self.table, chains)
+        for name, draft in self.drafts.items():
+            self.lines[self.table, name] = tuple(draft.lines)
         self.table = ""
 
     def chain(self, number: int, text: str) -> None:
@@ -136,6 +143,13 @@ def parse(text: str, *, file: str = "-", complete: bool = False) -> Ruleset:
     `complete`, also the one that jumps to a chain that is not there. A chain's counters are empty
     when the text has none.
     """
+    return parse_with_lines(text, file=file, complete=complete)[0]
+
+
+def parse_with_lines(
+    text: str, *, file: str = "-", complete: bool = False
+) -> tuple[Ruleset, Lines]:
+    """The same, and where each rule stands."""
     parser = _SaveParser(file, complete)
     number = 0
     for number, line in enumerate(text.rstrip("\n").split("\n"), 1):
@@ -144,4 +158,4 @@ def parse(text: str, *, file: str = "-", complete: bool = False) -> Ruleset:
             parser.line(number, stripped)
     if parser.table:
         parser.refuse(number, f"table {parser.table!r} does not end with COMMIT")
-    return parser.ruleset
+    return parser.ruleset, parser.lines

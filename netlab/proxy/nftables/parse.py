@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
@@ -47,23 +48,32 @@ def parse_table(
     found = next((at for at, (_, line) in enumerate(lines) if line == start), None)
     if found is None:
         return None
-    return _TableParser(table, file).table(lines[found + 1 :])
+    return _TableParser(table, file).table(islice(lines, found + 1, None))
 
 
 def parse_tables(text: str, family: Family, *, file: str = "-") -> list[NftTable]:
     """All tables that packets of that family meet, by the text of `nft list ruleset`, in its order;
     with the elements that packets added to sets. What of others' tables is neither chain, set nor
     map is left out."""
+    return [table for _, table, _ in parse_tables_with_lines(text, family, file=file)]
+
+
+Lines = dict[str, tuple[int, ...]]
+"""On which line each rule of a chain begins, by chain."""
+
+
+def parse_tables_with_lines(
+    text: str, family: Family, *, file: str = "-"
+) -> Iterator[tuple[str, NftTable, Lines]]:
+    """The same, each with the word for its family (`ip`, `inet`), and where its rules are."""
     lines = list(enumerate((line.strip() for line in text.splitlines()), 1))
-    tables = []
     for at, (_, line) in enumerate(lines):
         match = _ANY_TABLE.match(line)
         if match and match[1] in (NFT_FAMILY[family], "inet"):
             parser = _TableParser(NftTable(family, name=match[2]), file, with_dynamic=True)
-            table = parser.table(lines[at + 1 :])
+            table = parser.table(islice(lines, at + 1, None))
             if not parser.dormant:
-                tables.append(table)
-    return tables
+                yield match[1], table, parser.lines
 
 
 class _TableParser:
@@ -72,8 +82,9 @@ class _TableParser:
         self.file = file
         self.with_dynamic = with_dynamic
         self.dormant = False
+        self.lines: Lines = {}
 
-    def table(self, lines: list[tuple[int, str]]) -> NftTable:
+    def table(self, lines: Iterable[tuple[int, str]]) -> NftTable:
         number = 0
         rest = iter(lines)
         for number, line in rest:
@@ -86,7 +97,7 @@ class _TableParser:
                 if kind == "chain":
                     self.chain(name, body)
                 else:
-                    self.set(kind, name, body)
+                    self.set(kind, name, [line for _, line in body])
             elif self.with_dynamic and line.endswith("{"):  # a counter's, a flowtable's, …
                 list(self.body(number, rest))
             elif self.with_dynamic and line.startswith("flags "):
@@ -99,25 +110,29 @@ class _TableParser:
         hint = "expected the output of nft list ruleset"
         return InputError([Problem(self.file, number, "", message, hint)])
 
-    def body(self, start: int, rest: Iterator[tuple[int, str]]) -> Iterator[str]:
-        """The lines of the block begun at `start`; lines that nft broke are joined."""
+    def body(self, start: int, rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """The lines of the block begun at `start`, with their numbers; lines that nft broke are
+        joined."""
         parts: list[str] = []
-        depth = 0
-        for _, line in rest:
+        depth = begin = 0
+        for number, line in rest:
             if line == "}" and not parts:
                 return
+            begin = begin if parts else number
             parts.append(line)
             bare = _QUOTED.sub("", line) if '"' in line else line
             depth += bare.count("{") - bare.count("}")
             if depth == 0:
-                yield " ".join(parts)
+                yield begin, " ".join(parts)
                 parts = []
         raise self.problem(start, "a block does not end")
 
-    def chain(self, name: str, body: list[str]) -> None:
-        header = body[0] if body and body[0].startswith(("type ", "comment ")) else ""
-        rules = tuple(body[1:] if header else body)
-        self.into.chains[name] = NftChain(rules, _OUTPUT_PRIORITY.sub(_as_number, header))
+    def chain(self, name: str, body: list[tuple[int, str]]) -> None:
+        headed = bool(body) and body[0][1].startswith(("type ", "comment "))
+        header, rules = body[0][1] if headed else "", body[1:] if headed else body
+        texts = tuple(line for _, line in rules)
+        self.into.chains[name] = NftChain(texts, _OUTPUT_PRIORITY.sub(_as_number, header))
+        self.lines[name] = tuple(number for number, _ in rules)
 
     def set(self, kind: str, name: str, body: list[str]) -> None:
         header = tuple(line for line in body if line.startswith(_HEADER))

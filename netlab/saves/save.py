@@ -1,0 +1,81 @@
+"""What saves of a node's rules come to, by the family of packets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from netlab.errors import Problem
+from netlab.proxy.addresses import Family
+from netlab.proxy.config import ModeName
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.nftables.model import TABLE, NftTable
+
+Place = tuple[str, str]
+"""A table and a chain in it."""
+
+
+class Written(NamedTuple):
+    """Where the rules of a chain stand: their numbers in a file, from the first. `word` is between
+    the two: `node.save:88`, or of a JSON text, which is one line, `node.json handle 14`."""
+
+    file: str
+    numbers: tuple[int, ...]
+    word: str = ":"
+
+    def rule(self, number: int) -> str:
+        """Of a rule, counted from 1; "" if there is none."""
+        known = 0 < number <= len(self.numbers)
+        return f"{self.file}{self.word}{self.numbers[number - 1]}" if known else ""
+
+    def line(self, number: int) -> int:
+        """The line of a rule; 0 where it has none of its own."""
+        known = self.word == ":" and 0 < number <= len(self.numbers)
+        return self.numbers[number - 1] if known else 0
+
+
+class Remark(Struct, frozen=True):
+    """Something about a text that its reader should know: the file, the line, or 0, and what."""
+
+    file: str
+    line: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"{Problem(self.file, self.line, '', self.words)}"
+
+
+class SavedRules(Struct):
+    """All rules that a save has for packets of one family: of iptables, and nftables' own tables.
+    An nftables table whose name two have is called `inet NAME` here, where that is what it is."""
+
+    family: Family
+    ruleset: Ruleset = field(default_factory=Ruleset)
+    tables: list[NftTable] = field(default_factory=list)
+    written: dict[Place, Written] = field(default_factory=dict)
+
+    def where(self, table: str, chain: str, number: int) -> str:
+        """`node.save:88` of a rule, counted from 1; "" for one that is not there."""
+        found = self.written.get((table, chain))
+        return found.rule(number) if found is not None else ""
+
+    @property
+    def mode(self) -> ModeName:
+        """kube-proxy's, as far as its chains tell; without any that of most rules."""
+        if any(table.name == TABLE for table in self.tables):
+            return "nftables"
+        return "iptables" if self.ruleset.tables or not self.tables else "nftables"
+
+
+class Save(Struct):
+    """A node's rules. `remarks` are what the programs that wrote them said, or got wrong."""
+
+    files: tuple[str, ...]
+    families: Mapping[Family, SavedRules]
+    remarks: tuple[Remark, ...] = ()
+
+    def of(self, address: str) -> SavedRules | None:
+        """Those that packets to an address meet; None where none of that family were saved."""
+        return self.families.get("ipv6" if ":" in address else "ipv4")

@@ -1,0 +1,230 @@
+"""A trace by a save: what a real node's rules do with a packet, and what no save tells. Pure.
+
+A save has no routes, no links, no listeners, no ipsets. What rules ask of them is tried both ways;
+where that makes no difference the answer holds, else it stays open, and it is told what on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netlab.objects.pathcheck import PathCheck, Sender, Target
+from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.packets import ProbePacket
+from netlab.pathcheck.path import Hop, Journey, rewrites
+from netlab.pathcheck.world import World
+from netlab.saves.save import SavedRules
+from netlab.simulation.hooks import EntryHook
+from netlab.simulation.knowledge import UNTOLD, Known, comes_in_by
+from netlab.simulation.packet import Doubt, Outcome, Packet
+from netlab.simulation.suppositions import END, SOURCE, Case, cases, decisive
+from netlab.trace import marks
+from netlab.trace.agreement import Agreement
+from netlab.trace.dry import OUTCOMES
+from netlab.trace.mattered import mattered
+from netlab.trace.origins import Origin, origin
+from netlab.trace.passages import MetRule
+from netlab.trace.predicted import Prediction, Stay, Verdict, supposed
+from netlab.trace.saved_rules import RulesOfSave
+from netlab.trace.story import Story, Untold, packet_of, visits
+
+
+class Node(Struct, frozen=True):
+    """The node that a save is of: its name, its own addresses as far as they are known, addresses
+    that are not its own, and the links that the packet comes and leaves by, "" where that is not
+    known; in `networks` it has no address."""
+
+    name: str
+    local: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
+    comes_in_by: str = ""
+    leaves_by: str = ""
+    networks: tuple[str, ...] = ()
+
+
+def told(
+    probe: ProbePacket,
+    saved: SavedRules,
+    node: Node,
+    world: World,
+    files: Sequence[str],
+    sender: str = "",
+) -> Story:
+    """The story of a packet by a save's rules. One from an address of the node's is sent by itself;
+    any other comes in from elsewhere."""
+    rules = RulesOfSave(saved)
+    entry: EntryHook = "OUTPUT" if probe.src in node.local else "PREROUTING"
+    packet = _packet(probe, node, entry)
+    found = cases(lambda one: rules.simulate(one, entry=entry), packet)
+    chosen = max(found, key=_steps)  # of those alike the first, where least is so
+    ends = [_prediction(each, entry, packet, node, world) for each in chosen.outcomes]
+    likeliest = ends[0]
+    went = _journey(probe, node, likeliest)
+    there = supposed(likeliest)
+
+    def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
+        return origin(rule, owner, came, became, world)
+
+    chains = tuple(visits(there, went, probe, lambda _: rules, source))
+    untold = tuple(_untold(found, chosen, rules))
+    unknown = [each.fact for each in untold if each.matters] + [*likeliest.unknown]
+    return Story(
+        check=PathCheck("", Sender("node", node.name), Target(address=probe.dst)),
+        probe=probe,
+        sender=sender or world.owner(probe.src) or "",
+        name="",
+        journey=went,
+        there=chains,
+        ends=tuple(ends),
+        agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
+        told=False,
+        mode=saved.mode,
+        dry=True,
+        marks=tuple(marks.changes(there)),
+        sakes=tuple(marks.sakes(there, [change.place for change in went.snats])),
+        mattered=mattered(chains, lambda _: rules, unknown),
+        files=tuple(files),
+        untold=(*untold, *_not_understood(chosen.outcomes, rules)),
+    )
+
+
+def _steps(case: Case) -> int:
+    """How much happens in it: to be translated is more than to be let pass."""
+    return max(len(each.rules) + 1000 * each.packet.dnat for each in case.outcomes)
+
+
+def _packet(probe: ProbePacket, node: Node, entry: EntryHook) -> Packet:
+    inside = entry == "OUTPUT"
+    foreign = node.foreign if inside else node.foreign | {probe.src}
+    lo = frozenset() if inside else frozenset({comes_in_by("lo")})
+    return replace(
+        packet_of(probe),
+        in_interface="" if inside else node.comes_in_by or UNTOLD,
+        out_interface=node.leaves_by or UNTOLD,
+        local=node.local,
+        known=Known(foreign=foreign - node.local, not_so=lo, networks=node.networks),
+    )
+
+
+def _prediction(
+    outcome: Outcome, entry: EntryHook, packet: Packet, node: Node, world: World
+) -> Prediction:
+    verdict = _verdict(outcome)
+    after = outcome.packet
+    destination = endpoint(after.destination, after.dport)
+    source = endpoint(after.source, after.sport)
+    if outcome.masqueraded and after.source == packet.source:
+        source = f"an address of {node.name}"
+    at = node.name
+    if verdict == "delivered" and not outcome.delivered:
+        at = world.owner(after.destination) or ""
+    stay = Stay(node.name, entry, _bare(packet), replace(outcome, packet=_bare(after)))
+    return Prediction(
+        verdict, outcome.probability, (stay,), at, source, destination, outcome.unknown
+    )
+
+
+def _bare(packet: Packet) -> Packet:
+    """As it is told: a link that nobody knows has no name."""
+    links = (packet.in_interface, packet.out_interface)
+    came, left = ("" if link == UNTOLD else link for link in links)
+    return replace(packet, in_interface=came, out_interface=left)
+
+
+def _verdict(outcome: Outcome) -> Verdict:
+    if outcome.unknown:
+        return "open"
+    known: dict[str, Verdict] = {"ACCEPT": "delivered", "REJECT": "refused"}
+    return known.get(outcome.verdict, "lost")
+
+
+def _journey(probe: ProbePacket, node: Node, end: Prediction) -> Journey:
+    stay = end.stays[0]
+    outcome = stay.outcome
+    arrived = end.verdict == "delivered"
+    hops = [Hop(node.name, stay.packet.in_interface, probe.source, probe.destination)]
+    if outcome.verdict == "ACCEPT" and not outcome.delivered:
+        hops.append(Hop(node.name, outcome.packet.out_interface, end.source, end.destination))
+    elif outcome.verdict == "ACCEPT":
+        hops.append(Hop(node.name, "", probe.source, end.destination))
+    start = Hop(node.name, "", probe.source, probe.destination)
+    return Journey(
+        probe=probe,
+        outcome=OUTCOMES.get(end.verdict, "timeout"),
+        hops=tuple(hops),
+        dnats=rewrites((start, *hops), lambda hop: hop.destination),
+        snats=rewrites((start, *hops), lambda hop: hop.source),
+        delivered=end.destination if arrived else None,
+        delivered_at=end.at if arrived else None,
+        seen_source=outcome.packet.source if arrived and not outcome.masqueraded else None,
+    )
+
+
+def _untold(found: Sequence[Case], chosen: Case, rules: RulesOfSave) -> Iterator[Untold]:
+    """Each fact that was asked for, and what comes of it."""
+    deciding, hiding = decisive(found, END), decisive(found, SOURCE)
+    asked, told_as = _asked(found), dict(chosen.supposed)
+    for fact in dict.fromkeys(fact for case in found for fact, _ in case.supposed):
+        where = _where(asked.get(fact, Doubt(fact)), rules)
+        if fact in deciding:
+            so, not_so = (tuple(_ends(found, fact, so)) for so in (True, False))
+            yield Untold(fact, where, True, so, not_so, told_as.get(fact))
+        elif fact in hiding:
+            so, not_so = (tuple(_sources(found, fact, so)) for so in (True, False))
+            yield Untold(fact, where, False, so, not_so, told_as.get(fact))
+        else:
+            yield Untold(fact, where, False)
+    left = {doubt for case in found if not case.whole for doubt in _doubts(case)}
+    for doubt in sorted(left):
+        yield Untold(doubt.fact, _where(doubt, rules), True, (_TOO_MANY,), (_TOO_MANY,))
+
+
+_TOO_MANY = "not followed: too much is not known"
+
+
+def _asked(found: Sequence[Case]) -> dict[str, Doubt]:
+    """Which rule asked for a fact."""
+    return {doubt.fact: doubt for case in reversed(found) for doubt in case.asked}
+
+
+def _doubts(case: Case) -> Iterator[Doubt]:
+    for outcome in case.outcomes:
+        yield from outcome.unsure
+
+
+def _where(doubt: Doubt, rules: RulesOfSave) -> str:
+    if not doubt.table:
+        return "routing"
+    place = f"{doubt.table} {doubt.chain} rule {doubt.number}"
+    return f"{rules.written(doubt.table, doubt.chain, doubt.number)}, {place}"
+
+
+def _ends(found: Sequence[Case], fact: str, so: bool) -> Iterator[str]:
+    """What may become of it in the cases where a fact is so, or not so."""
+    these = [case for case in found if (fact, so) in case.supposed]
+    yield from dict.fromkeys(_end(each) for case in these for each in case.outcomes)
+
+
+def _end(outcome: Outcome) -> str:
+    verdict = _verdict(outcome)
+    if verdict != "delivered":
+        return {"lost": "dropped"}.get(verdict, verdict)
+    return f"delivered to {endpoint(outcome.packet.destination, outcome.packet.dport)}"
+
+
+def _sources(found: Sequence[Case], fact: str, so: bool) -> Iterator[str]:
+    """What the receiver sees in the cases where a fact is so, or not so."""
+    these = [case for case in found if (fact, so) in case.supposed]
+    said = {True: "masqueraded", False: "with its own source"}
+    yield from dict.fromkeys(said[each.masqueraded] for case in these for each in case.outcomes)
+
+
+def _not_understood(outcomes: Iterable[Outcome], rules: RulesOfSave) -> Iterator[Untold]:
+    """Of what nobody here understands and cannot be tried: by which rule of those that have it."""
+    for text in dict.fromkeys(text for outcome in outcomes for text in outcome.unknown):
+        at = next((rule for rule in rules.all() if text in rule.text), None)
+        where = _where(Doubt(text, at.table, at.chain, at.number), rules) if at else ""
+        yield Untold(f"nobody here understands '{text}'", where, True)
