@@ -16,8 +16,13 @@ from netlab.proxy.nftables.fixed import CLUSTER_IPS, NODE_PORT_IPS
 from netlab.proxy.nftables.model import TABLE, NftTable
 from netlab.saves.save import SavedRules
 
-_CLUSTER_IP = re.compile(r"-d (\S+)/(?:32|128) .*cluster IP\"")
-_PODS = re.compile(r"! -s (\S+) .*-j KUBE-MARK-MASQ$|saddr != (\S+) (?:meta mark set|jump|goto) ")
+_CLUSTER_IP = re.compile(
+    r"-d (\S+)/(?:32|128) .*cluster IP\"|daddr (\S+) .*(?:jump|goto) KUBE-SVC-"
+)
+_PODS = re.compile(
+    r"! -s (\S+) .*-j KUBE-MARK-MASQ$"
+    r"|saddr != (\S+) (?:meta mark set|jump|goto|.* jump KUBE-MARK-MASQ)"
+)
 _TO = re.compile(r"--to-destination (\S+)|dnat(?: ip6?)? to (\S+)$| : (\S+) \. \d+")
 _SERVICES = re.compile(r"daddr (\S+/\d+|\{ [^}]+ \}) (?:ct state \S+ )?drop")
 
@@ -40,10 +45,10 @@ def addresses(rules: SavedRules) -> Addresses:
             own |= _elements(table, NODE_PORT_IPS)
             foreign |= _elements(table, CLUSTER_IPS)
             networks += _service_networks(table)
-    services = rules.ruleset.chain("nat", "KUBE-SERVICES")
-    found = (_CLUSTER_IP.search(text) for text in (services.rules if services else ()))
-    foreign |= {match[1] for match in found if match}
-    foreign |= set(_pods(list(_texts(rules))))
+    texts = list(_texts(rules))
+    found = (_CLUSTER_IP.search(text) for text in texts)
+    foreign |= {match[1] or match[2] for match in found if match}
+    foreign |= set(_pods(texts))
     return Addresses(frozenset(own), frozenset(foreign - own), tuple(networks))
 
 
@@ -66,8 +71,9 @@ def _texts(rules: SavedRules) -> Iterator[str]:
         if chain.name.startswith("KUBE-"):
             yield from chain.rules
     for table in rules.tables:
-        if table.name == TABLE:
-            yield from (text for chain in table.chains.values() for text in chain.rules)
+        for name, listed in table.chains.items():
+            if table.name == TABLE or (table.name == "nat" and name.startswith("KUBE-")):
+                yield from listed.rules
 
 
 def _pods(texts: list[str]) -> Iterator[str]:

@@ -53,7 +53,7 @@ class _Reading(Struct):
         lines = text.splitlines()
         _check(lines, file)
         self.remarks += _warnings(lines, file)
-        nft = _listing_lines(lines)
+        nft = _listing_lines(lines, file)
         if nft:
             self._listed(listing.tables(_only(lines, nft), file))
         of_iptables = [number for number in range(len(lines)) if number not in nft]
@@ -64,7 +64,7 @@ class _Reading(Struct):
         return self.families.setdefault(family, SavedRules(family))
 
     def _saved(self, family: Family, text: str, file: str) -> None:
-        ruleset, lines = parse_with_lines(text, file=file)
+        ruleset, lines = parse_with_lines(text, file=file, complete=True)
         rules = self._rules(family)
         self.remarks += misprints.mend(ruleset, lines, file)
         for name, table in ruleset.tables.items():
@@ -85,6 +85,7 @@ class _Reading(Struct):
     def done(self) -> Save:
         for rules in self.families.values():
             _leave_out_twins(rules)
+            self.remarks += _half_listed(rules)
         return Save(tuple(self.files), self.families, tuple(self.remarks))
 
 
@@ -96,6 +97,21 @@ def _leave_out_twins(rules: SavedRules) -> None:
     if rules.ruleset.tables:
         of_iptables = [table for table in rules.tables if listing.is_of_iptables(table)]
         rules.tables = [table for table in rules.tables if table not in of_iptables]
+
+
+def _half_listed(rules: SavedRules) -> Iterator[Remark]:
+    """nft tells of iptables' own matches and targets their names alone."""
+    for table in rules.tables:
+        texts = [text for chain in table.chains.values() for text in chain.rules]
+        count = sum("xt " in text and _HALF.search(text) is not None for text in texts)
+        written = next((at for (of, _), at in rules.written.items() if of == table.name), None)
+        if count and written is not None:
+            words = f"{count} rules of {table.name} are listed without all they ask and do"
+            program = "ip6tables-save" if rules.family == "ipv6" else "iptables-save"
+            yield Remark(written.file, 0, f"{words}: {program} tells it, give that as well")
+
+
+_HALF = re.compile(r'xt (?:match "(?!comment")|target )')
 
 
 def _refuse(file: str, line: int, message: str) -> None:
@@ -113,6 +129,9 @@ def _check(lines: list[str], file: str) -> None:
             _refuse(file, first, what)
     if not _BLOCK.match(text) and not _TABLE.match(text):
         _refuse(file, first, f"{text[:60]!r} is no save of rules")
+    begun = sum(_GENERATED.match(line) is not None for line in lines)
+    if begun > sum(line.startswith("# Completed on ") for line in lines):
+        _refuse(file, len(lines), "is cut off: no line says that the last table was completed")
 
 
 def _says(line: str) -> bool:
@@ -128,7 +147,7 @@ def _warnings(lines: list[str], file: str) -> Iterator[Remark]:
             yield Remark(file, number, f"{said.rstrip('.')}: those rules are not in this text")
 
 
-def _listing_lines(lines: list[str]) -> set[int]:
+def _listing_lines(lines: list[str], file: str) -> set[int]:
     """Which lines, from 0, are nft's: from a table's first to the brace that ends it."""
     found: set[int] = set()
     inside = False
@@ -137,6 +156,8 @@ def _listing_lines(lines: list[str]) -> set[int]:
         if inside:
             found.add(number)
         inside = inside and line.rstrip() != "}"
+    if inside:
+        _refuse(file, len(lines), "is cut off: the last table does not end")
     return found
 
 

@@ -121,7 +121,9 @@ def _verdict_or_value(value: Any) -> str:
 
 
 def _reject(_: str, body: Any) -> str:
-    return f"reject with {body['type']} {body.get('expr', '')}".rstrip() if body else "reject"
+    if not body or (body["type"] in ("icmp", "icmpv6") and body["expr"] == "port-unreachable"):
+        return "reject"  # as nft writes what it does by itself
+    return f"reject with {body['type']} {body.get('expr', '')}".rstrip()
 
 
 def _set(_: str, body: Any) -> str:

@@ -61,6 +61,15 @@ class SavedRules(Struct):
         found = self.written.get((table, chain))
         return found.rule(number) if found is not None else ""
 
+    def where_of(self, table: str, chain: str, text: str) -> str:
+        """The same of the first rule of a chain that reads so."""
+        found = self.ruleset.chain(table, chain)
+        texts = found.rules if found is not None else ()
+        for listed in self.tables:
+            if listed.name == table and chain in listed.chains:
+                texts = listed.chains[chain].rules
+        return self.where(table, chain, texts.index(text) + 1) if text in texts else ""
+
     @property
     def mode(self) -> ModeName:
         """kube-proxy's, as far as its chains tell; without any that of most rules."""

@@ -89,7 +89,7 @@ class _Rules:
         for state in states:
             answer = matches(rule.conditions, state.packet)
             state = state.puzzled(*answer.unknown)
-            if rule.target not in _WITHOUT_EFFECT:
+            if rule.target not in WITHOUT_EFFECT:
                 for fact in answer.unsure:
                     state = state.wondering(fact, hit)
             chance = answer.probability
@@ -115,7 +115,7 @@ class _Rules:
                 return [_altered(rule, state)]
             except (ValueError, IndexError):  # options that no iptables would have taken
                 return [("CONTINUE", state.puzzled(f"-j {name}"))]
-        if name in _WITHOUT_EFFECT:
+        if name in WITHOUT_EFFECT:
             return [("CONTINUE", state)]
         if self.ruleset.chain(table, name) is None and name.isupper() and "-" not in name:
             return [("CONTINUE", state.puzzled(f"-j {name}"))]
@@ -135,20 +135,30 @@ def _order(table: str, hook: str) -> tuple[int, int]:
 _ENDS = ("ACCEPT", "DROP", "REJECT", "RETURN")
 
 
+def knows_target(name: str) -> bool:
+    """Whether it is known what a target does; a chain's name is none of these."""
+    return name in _ENDS or name in _ALTERATIONS or name in WITHOUT_EFFECT
+
+
 def _told(hit: Hit, rule: Rule) -> Hit:
     """The rule with what it did."""
     if rule.target in _ENDS or rule.target in _TRANSLATIONS:
         return hit._replace(
             verdict="accept" if rule.target in _TRANSLATIONS else rule.target.lower()
         )
-    if rule.target and rule.target not in _ALTERATIONS | _WITHOUT_EFFECT:
+    if rule.target and rule.target not in _ALTERATIONS | WITHOUT_EFFECT:
         return hit._replace(verdict="goto" if rule.goto else "jump", to=rule.target)
     return hit
 
 
-_WITHOUT_EFFECT = frozenset(
-    {"", "LOG", "NFLOG", "TRACE", "CHECKSUM", "TCPMSS", "CONNMARK", "AUDIT"}
-)
+WITHOUT_EFFECT = frozenset(
+    {
+        "", "LOG", "NFLOG", "TRACE", "CHECKSUM", "TCPMSS", "AUDIT", "SET", "TOS", "DSCP",
+        "ECN", "TTL", "HL", "CLASSIFY", "SECMARK", "CONNSECMARK", "RATEEST", "ULOG",
+    }
+)  # fmt: skip
+"""Targets that change nothing of where a packet goes."""
+
 _TRANSLATIONS: Mapping[str, tuple[Translation, str]] = {
     "DNAT": ("dnat", "--to-destination"),
     "SNAT": ("snat", "--to-source"),
@@ -157,7 +167,7 @@ _TRANSLATIONS: Mapping[str, tuple[Translation, str]] = {
 }
 """What a target does, and the option that says to what end."""
 
-_ALTERATIONS = _TRANSLATIONS.keys() | {"MARK", "CT", "NOTRACK"}
+_ALTERATIONS = _TRANSLATIONS.keys() | {"MARK", "CONNMARK", "CT", "NOTRACK"}
 
 
 def _altered(rule: Rule, state: State) -> Result:
@@ -165,6 +175,10 @@ def _altered(rule: Rule, state: State) -> Result:
     match rule.target:
         case "MARK":
             packet = replace(packet, mark=_marked(rule, packet.mark))
+            last = state.hits[-1]._replace(mark=packet.mark)
+            state = state._replace(hits=(*state.hits[:-1], last))
+        case "CONNMARK":
+            packet = _connmarked(rule, packet)
             last = state.hits[-1]._replace(mark=packet.mark)
             state = state._replace(hits=(*state.hits[:-1], last))
         case "CT" | "NOTRACK":
@@ -183,6 +197,25 @@ def _translated(rule: Rule, state: State) -> State:
     packet = translated(kind, f":{to}" if to and kind == "redirect" else to, state.packet)
     source = kind in ("snat", "masquerade")
     return state.altered(packet)._replace(masqueraded=source or state.masqueraded)
+
+
+def _connmarked(rule: Rule, packet: Packet) -> Packet:
+    """The connection's mark set, or kept of the packet's, or given to it. `ValueError` for that of
+    a later packet, which an earlier one may have set."""
+    if packet.ctstate != "NEW":
+        raise ValueError("not the first packet")
+    given = {one.option: one.values[0] if one.values else "" for one in rule.options}
+    of_packet, kept = (
+        int(given.get(name) or given.get("--mask") or "0xffffffff", 0)
+        for name in ("--nfmask", "--ctmask")
+    )
+    if "--restore-mark" in given:
+        mark = (packet.mark & ~of_packet) ^ (packet.connmark & kept)
+        return replace(packet, mark=mark)
+    if "--save-mark" in given:
+        mark = (packet.connmark & ~kept) ^ (packet.mark & of_packet)
+        return replace(packet, connmark=mark)
+    return replace(packet, connmark=_marked(rule, packet.connmark))
 
 
 def _marked(rule: Rule, mark: int) -> int:

@@ -139,8 +139,13 @@ def _any_range(port: int, texts: str) -> bool:
 
 
 def _mark(packet: Packet, condition: Condition) -> bool:
+    """The packet's, or with `-m connmark` that of its connection, known of a first packet alone."""
     value, _, mask = condition.values[0].partition("/")
-    return packet.mark & int(mask or "0xffffffff", 0) == int(value, 0)
+    of_connection = condition.module == "connmark"
+    if of_connection and packet.ctstate != "NEW":
+        raise ValueError("not the first packet")
+    mark = packet.connmark if of_connection else packet.mark
+    return mark & int(mask or "0xffffffff", 0) == int(value, 0)
 
 
 def _state(packet: Packet, condition: Condition) -> bool:
@@ -190,7 +195,7 @@ _NO_QUESTION = frozenset(
 _ASKS_RECENT = frozenset({"--rcheck", "--update", "--remove"})
 
 # Of options that several matches have: those of which it is known what they mean.
-_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType({"--mark": ("mark", "")})
+_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType({"--mark": ("mark", "connmark", "")})
 
 _Test = Callable[[Packet, Condition], float]
 
@@ -215,6 +220,8 @@ _TESTS: Mapping[str, _Test] = MappingProxyType(
         "--probability": _statistic,
         "--every": _every,
         "--tcp-flags": _tcp_flags,
+        "--icmp-type": lambda _, c: c.values[0] in ("8", "8/0", "echo-request", "any"),
+        "--icmpv6-type": lambda _, c: c.values[0] in ("128", "128/0", "echo-request"),
         "--syn": lambda p, _: p.protocol == "tcp" and p.ctstate == "NEW",
     }
 )  # fmt: skip

@@ -12,7 +12,15 @@ from netlab.proxy.nftables.model import NftTable
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.knowledge import UNTOLD, Unsure
 from netlab.simulation.match import PROTOCOL_NUMBERS, network
-from netlab.simulation.nft_rule import Elements, Match, Phrase, Selector, Unknown, VerdictMap
+from netlab.simulation.nft_rule import (
+    Chance,
+    Elements,
+    Match,
+    Phrase,
+    Selector,
+    Unknown,
+    VerdictMap,
+)
 from netlab.simulation.packet import Packet
 
 _WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
@@ -109,7 +117,7 @@ class Unmet(NamedTuple):
 def unmet(phrases: Sequence[Phrase], packet: Packet, sets: Sets) -> Unmet | None:
     """Why a rule does not match; None where it must. A draw is told after what is certain."""
     draw = None
-    asked = [each for each in phrases if isinstance(each, Match | VerdictMap | Unknown)]
+    asked = [each for each in phrases if isinstance(each, Match | Chance | VerdictMap | Unknown)]
     for met, phrase in enumerate(asked):
         likely = _likely(phrase, packet, sets)
         if likely in (0.0, None):
@@ -119,9 +127,13 @@ def unmet(phrases: Sequence[Phrase], packet: Packet, sets: Sets) -> Unmet | None
     return Unmet(draw, len(asked) - 1) if draw is not None else None
 
 
-def _likely(phrase: Match | VerdictMap | Unknown, packet: Packet, sets: Sets) -> float | None:
+def _likely(
+    phrase: Match | Chance | VerdictMap | Unknown, packet: Packet, sets: Sets
+) -> float | None:
+    if isinstance(phrase, Chance):
+        return phrase.likely
     if isinstance(phrase, Unknown):
-        return None
+        return 0.0 if is_of_another(phrase.text, packet) else None
     try:
         if isinstance(phrase, Match):
             return chance(phrase, packet, sets)
@@ -134,6 +146,18 @@ def _likely(phrase: Match | VerdictMap | Unknown, packet: Packet, sets: Sets) ->
 def holds(text: str, packet: Packet) -> str:
     """The fact that a phrase which nobody understands is so, of a packet with such an end."""
     return f"'{text}' holds of what is for {packet.destination}:{packet.dport}"
+
+
+def is_of_another(text: str, packet: Packet) -> bool:
+    """Whether words that nobody understands begin with a protocol that a packet is not of."""
+    word = text.partition(" ")[0]
+    six = ":" in packet.source
+    asked = {"icmp": not six, "icmpv6": six, "ip": not six, "ip6": six, "arp": False, "ether": True}
+    if word in ("icmp", "icmpv6"):
+        return not (asked[word] and packet.protocol in ("icmp", "ipv6-icmp"))
+    if word in asked:
+        return not asked[word]
+    return word in _WITH_PORTS and word != packet.protocol
 
 
 def nearest_key(phrase: VerdictMap | Match, packet: Packet, sets: Sets) -> str:
@@ -194,6 +218,12 @@ def _kind(packet: Packet, address: str) -> str:
     return "local" if packet.is_local(address) else "unicast"
 
 
+def _icmp_type(packet: Packet, version: int) -> str | None:
+    """A packet of ICMP is an echo request."""
+    fits = packet.protocol in ("icmp", "ipv6-icmp") and (":" in packet.source) == (version == 6)
+    return "echo-request" if fits else None
+
+
 _Value = Callable[[Packet], str | None]
 
 _FIELDS: Mapping[str, _Value] = MappingProxyType(
@@ -213,6 +243,8 @@ _FIELDS: Mapping[str, _Value] = MappingProxyType(
         "oif": lambda p: p.out_interface,
         "ct state": lambda p: p.ctstate.lower(),
         "ct status": _status,
+        "icmp type": lambda p: _icmp_type(p, 4),
+        "icmpv6 type": lambda p: _icmp_type(p, 6),
         "fib saddr type": lambda p: _kind(p, p.source),
         "fib daddr type": lambda p: _kind(p, p.destination),
         **{
@@ -275,6 +307,8 @@ def _all_fit(asked: Iterable[tuple[str, str, str]], packet: Packet) -> bool:
 def _fits(field: str, value: str, element: str, packet: Packet) -> bool:
     """Whether one value is that of an element: `80`, `80-90`, `10.0.0.0/8`, `"eth*"`."""
     kind = field.split()[-1]
+    if field.startswith("icmp"):
+        return element in (value, "8" if field == "icmp type" else "128")
     if kind in ("saddr", "daddr"):
         return _address_fits(value, element)
     if kind in ("sport", "dport"):

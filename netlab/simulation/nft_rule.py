@@ -23,7 +23,7 @@ _FIELD = re.compile(
     r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr"
     r"|(?:meta )?(?:l4proto|mark|iifname|oifname|iif|oif|nfproto)"
     r"|(?:th|tcp|udp|sctp|dccp|udplite) (?:sport|dport)"
-    r"|ct state|ct status|fib (?:saddr|daddr) type"
+    r"|ct state|ct status|fib (?:saddr|daddr) type|icmp type|icmpv6 type"
     r"|numgen (?:random|inc) mod \d+)$"
 )
 _LONGEST_FIELD = 4
@@ -61,6 +61,14 @@ class Match(Struct, frozen=True):
     selector: Selector
     elements: Elements
     negated: bool = False
+
+
+class Chance(Struct, frozen=True):
+    """`meta random & 2147483647 < 715827883`, as iptables' statistic reads in nft's words: goes on
+    so `likely`."""
+
+    text: str
+    likely: float
 
 
 class VerdictMap(Struct, frozen=True):
@@ -122,7 +130,24 @@ class Unknown(Struct, frozen=True):
     text: str
 
 
-Phrase = Match | VerdictMap | SetMark | Nat | Remember | NoTrack | Verdict | Idle | Unknown
+Phrase = Match | Chance | VerdictMap | SetMark | Nat | Remember | NoTrack | Verdict | Idle | Unknown
+
+
+EFFECTS = (Verdict, VerdictMap, Nat, SetMark, NoTrack)
+"""The phrases that do something to a packet."""
+
+_ACTING = frozenset(
+    {
+        "accept", "drop", "reject", "queue", "jump", "goto", "return", "continue", "dnat", "snat",
+        "masquerade", "redirect", "tproxy", "vmap", "map", "dup", "fwd", "synproxy", "notrack",
+        "target", "set",
+    }
+)  # fmt: skip
+
+
+def is_idle(text: str) -> bool:
+    """Whether words that nobody understands do nothing to a packet, whatever they ask."""
+    return _ACTING.isdisjoint(text.split())
 
 
 @lru_cache(maxsize=100_000)
@@ -168,6 +193,8 @@ class _Parser:
     def _resumed(self, begin: int) -> int:
         """Where a verdict stands, or a statement that begins with its own word, behind what nobody
         understands; the end if there is none."""
+        if self._tokens[begin] == "xt" and begin + 3 <= len(self._tokens):
+            return begin + 3  # a match or target of iptables', of which nft tells the name alone
         depth = 0
         for at in range(begin, len(self._tokens)):
             word = self._tokens[at]
@@ -206,6 +233,9 @@ class _Parser:
     def _phrase(self, begin: int) -> Phrase:
         if self._idle():
             return Idle(self._since(begin))
+        likely = self._likely()
+        if likely is not None:
+            return Chance(self._since(begin), likely)
         if self._skip("meta", "mark", "set"):
             operations = tuple(self._mark())
             return SetMark(self._since(begin), operations)
@@ -235,9 +265,22 @@ class _Parser:
             while self._peek() in _LOG_OPTIONS:
                 self._take()
                 self._take()
-        elif not self._skip("meta", "nftrace", "set", "1"):
+        elif not (
+            self._skip("meta", "nftrace", "set", "1") or self._skip("xt", "match", '"comment"')
+        ):
             return False
         return True
+
+    def _likely(self) -> float | None:
+        """Of a random number below a bound, of as many as its mask has."""
+        if not self._skip("meta", "random"):
+            return None
+        most = (1 << 32) - 1
+        if self._skip("&"):
+            most = int(self._take(), 0)
+        if not self._skip("<"):
+            raise _Odd
+        return int(self._take(), 0) / (most + 1)
 
     def _verdict(self, begin: int, word: str) -> Verdict:
         if word in _GOING:

@@ -28,8 +28,10 @@ from netlab.simulation.hooks import (
     walk,
 )
 from netlab.simulation.knowledge import Unsure
-from netlab.simulation.nft_match import Sets, Unclear, chance, holds, looked_up
+from netlab.simulation.nft_match import Sets, Unclear, chance, holds, is_of_another, looked_up
 from netlab.simulation.nft_rule import (
+    EFFECTS,
+    Chance,
     Idle,
     Match,
     Nat,
@@ -40,6 +42,7 @@ from netlab.simulation.nft_rule import (
     Unknown,
     Verdict,
     VerdictMap,
+    is_idle,
     parse_rule,
     verdict_of,
 )
@@ -175,6 +178,9 @@ class _Rule:
         match phrase:
             case Match():
                 yield from self._match(phrase, at, state)
+            case Chance():
+                yield _ON, state.likely(1.0 - phrase.likely)
+                yield from self._rest(at + 1, state.likely(phrase.likely))
             case VerdictMap():
                 yield from self._mapped(phrase, at, state)
             case Nat():
@@ -207,8 +213,11 @@ class _Rule:
         """What nobody understands: may be tried both ways where it is a condition."""
         known = state.packet.known
         behind = self._phrases[at + 1 :]
-        if known is None or not any(isinstance(each, _EFFECTS) for each in behind):
-            yield _ON, state if known is not None and _is_idle(text) else state.puzzled(text)
+        if known is not None and is_of_another(text, state.packet):
+            yield _ON, state
+            return
+        if known is None or not any(isinstance(each, EFFECTS) for each in behind):
+            yield _ON, state if known is not None and is_idle(text) else state.puzzled(text)
             return
         try:
             met = known.told(holds(text, state.packet))
@@ -284,19 +293,6 @@ class _Rule:
 
 
 _NOTHING = 1e-9
-_EFFECTS = (Verdict, VerdictMap, Nat, SetMark, NoTrack)
-_ACTING = frozenset(
-    {
-        "accept", "drop", "reject", "queue", "jump", "goto", "return", "continue", "dnat", "snat",
-        "masquerade", "redirect", "tproxy", "vmap", "map", "dup", "fwd", "synproxy", "notrack",
-        "target", "set",
-    }
-)  # fmt: skip
-
-
-def _is_idle(text: str) -> bool:
-    """Whether words that nobody understands do nothing to a packet, whatever they ask."""
-    return _ACTING.isdisjoint(text.split())
 
 
 def _altered(phrase: Phrase, packet: Packet) -> Packet:

@@ -31,7 +31,8 @@ class Packet(Struct, frozen=True):
     `flow` is what is known of it when it is not the first. `may_leave_by` are the links by which it
     leaves a machine that does not forward what comes in as it did, for the same destination; None
     where all are open. `known` is for a machine that is not at hand, where `local` may not be all,
-    nor links be told; None where all is known.
+    nor links be told; None where all is known. `connmark` is the mark that connection tracking
+    keeps, which a first packet's has from its rules alone.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Packet(Struct, frozen=True):
     flow: Flow | None = None
     may_leave_by: frozenset[str] | None = None
     known: Known | None = None
+    connmark: int = 0
 
     def is_local(self, address: str) -> bool:
         """True for the node's own addresses. Raises `Unsure`."""
@@ -62,6 +64,8 @@ class Packet(Struct, frozen=True):
         `Unsure`."""
         name = self.in_interface if way == "comes in by" else self.out_interface
         if name == UNTOLD and self.known is not None:
+            if link == "lo" and way == "leaves by":
+                return self.is_local(self.destination)
             return self.known.passes(self.destination, way, link)
         return name.startswith(link[:-1]) if link.endswith("+") else name == link
 

@@ -3,11 +3,8 @@ rules can be that cluster's. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from msgspec import Struct
 
 from netlab.errors import InputError, Problem
 from netlab.objects import meta
@@ -15,11 +12,8 @@ from netlab.objects.dump import KINDS, Dump
 from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Node, Pod, Service
 from netlab.pathcheck.world import Place, World
-from netlab.proxy.iptables import owners as iptables_owners
-from netlab.proxy.names import service_of
-from netlab.proxy.nftables import owners as nftables_owners
-from netlab.proxy.nftables.model import TABLE
-from netlab.saves.save import Save, SavedRules
+from netlab.saves.save import Save
+from netlab.saves.services import Named, services
 
 WANTED = (*KINDS, "Pod")
 HINT = "kubectl get nodes,svc,endpointslices,pods -A -o yaml, of the same cluster"
@@ -27,18 +21,16 @@ HINT = "kubectl get nodes,svc,endpointslices,pods -A -o yaml, of the same cluste
 _EVERYWHERE = frozenset({"default/kubernetes", "kube-system/kube-dns"})
 """Services that most clusters have."""
 
-_TO = re.compile(r"-d (\S+)/(?:32|128) .*cluster IP\"")
-
 
 def world_of_cluster(dump: Dump) -> World:
     """Its nodes and pods as places, its Services and EndpointSlices."""
     pods: list[Pod] = dump.of("Pod")
     nodes: list[Node] = dump.of("Node")
     places = [*_nodes(nodes), *_pods(pods)]
-    services: list[Service] = dump.of("Service")
+    listed: list[Service] = dump.of("Service")
     return World(
         places={place.name: place for place in places},
-        services={meta.key(service): service for service in services},
+        services={meta.key(service): service for service in listed},
         slices=tuple(dump.of("EndpointSlice")),
         pods={meta.key(pod): pod for pod in pods},
         nodes=tuple(nodes),
@@ -74,23 +66,15 @@ def foreign(world: World, node: str) -> frozenset[str]:
     return frozenset(found)
 
 
-class Named(Struct):
-    """A Service that rules name: where, and its ClusterIPs as they have them."""
-
-    file: str
-    line: int
-    addresses: set[str]
-
-
 def check(dump: Dump, save: Save) -> list[str]:
     """What is to be said of objects beside rules that name Services; `InputError` where they are
     another cluster's."""
     named: dict[str, Named] = {}
     for rules in save.families.values():
-        for key, file, line, addresses in (*_in_iptables(rules), *_in_nftables(rules)):
-            named.setdefault(key, Named(file, line, set())).addresses.update(addresses)
-    services: list[Service] = dump.of("Service")
-    theirs = {meta.key(one): one for one in services if _has_rules(one)}
+        for key, one in services(rules).items():
+            named.setdefault(key, one).addresses |= one.addresses
+    listed: list[Service] = dump.of("Service")
+    theirs = {meta.key(one): one for one in listed if _has_rules(one)}
     if not theirs.keys() & named.keys():
         raise InputError([_nothing_in_common(dump, theirs, save, named)])
     lacking = [key for key, one in named.items() if not _is_in(one, theirs.get(key))]
@@ -139,33 +123,3 @@ def _another(
     more = f", nor {len(others) - 1} more of {count}" if len(others) > 1 else ""
     said = f"names Service {others[0]}, which the objects have {how}{more}; another cluster's?"
     return Problem(first.file, first.line, "", said, HINT)
-
-
-_Found = tuple[str, str, int, set[str]]
-
-
-def _in_iptables(rules: SavedRules) -> Iterator[_Found]:
-    for place in (("nat", "KUBE-SERVICES"), ("nat", "KUBE-NODEPORTS"), ("filter", "KUBE-SERVICES")):
-        chain, written = rules.ruleset.chain(*place), rules.written.get(place)
-        for number, text in enumerate(chain.rules if chain is not None else (), 1):
-            port = iptables_owners.service_port(text)
-            if port is not None and written is not None:
-                found = _TO.search(text)
-                addresses = {found[1]} if found else set()
-                yield service_of(port), written.file, written.line(number), addresses
-
-
-def _in_nftables(rules: SavedRules) -> Iterator[_Found]:
-    for table in rules.tables:
-        if table.name != TABLE:
-            continue
-        for (of, element), value in table.elements.items():
-            port = nftables_owners.service_port(value)
-            if port is None or of not in ("service-ips", "service-nodeports"):
-                continue
-            written = rules.written.get((table.name, value.rpartition("goto ")[2]))
-            addresses = {element.partition(" . ")[0]} if of == "service-ips" else set()
-            file, line = (written.file, written.line(1)) if written is not None else ("", 0)
-            # Other addresses lead to other chains of the Service.
-            own = addresses if "external-" not in value and "firewall-" not in value else set()
-            yield service_of(port), file, line, own

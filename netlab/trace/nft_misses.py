@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netlab.simulation.nft_match import Sets, nearest_key, selected, unmet
-from netlab.simulation.nft_rule import Match, Phrase, VerdictMap, parse_rule
+from netlab.simulation.nft_rule import Chance, Match, Phrase, VerdictMap, parse_rule
 from netlab.simulation.packet import Packet
 from netlab.trace.misses import Miss
 
@@ -21,6 +21,8 @@ def misses(rules: Sequence[str], packet: Packet, sets: Sets) -> Iterator[Miss]:
 
 def _said(phrase: Phrase, packet: Packet, sets: Sets) -> tuple[str, str]:
     """Its kind, alike for all rules that fail so, and its words for this packet."""
+    if isinstance(phrase, Chance):
+        return "the draw", f"the draw said no ({phrase.likely:.0%})"
     if not isinstance(phrase, Match | VerdictMap):
         return "nobody understands it", f"not understood: {phrase.text}"
     if phrase.selector.draw:

@@ -100,8 +100,10 @@ def _packet(probe: ProbePacket, node: Node, entry: EntryHook) -> Packet:
     inside = entry == "OUTPUT"
     foreign = node.foreign if inside else node.foreign | {probe.src}
     lo = frozenset() if inside else frozenset({comes_in_by("lo")})
+    protocol = "ipv6-icmp" if probe.proto == "icmp" and ":" in probe.dst else probe.proto
     return replace(
         packet_of(probe),
+        protocol=protocol,
         in_interface="" if inside else node.comes_in_by or UNTOLD,
         out_interface=node.leaves_by or UNTOLD,
         local=node.local,
@@ -167,6 +169,7 @@ def _untold(found: Sequence[Case], chosen: Case, rules: RulesOfSave) -> Iterator
     """Each fact that was asked for, and what comes of it."""
     deciding, hiding = decisive(found, END), decisive(found, SOURCE)
     asked, told_as = _asked(found), dict(chosen.supposed)
+    undecided = any(each.unknown for case in found for each in case.outcomes)
     for fact in dict.fromkeys(fact for case in found for fact, _ in case.supposed):
         where = _where(asked.get(fact, Doubt(fact)), rules)
         if fact in deciding:
@@ -175,14 +178,13 @@ def _untold(found: Sequence[Case], chosen: Case, rules: RulesOfSave) -> Iterator
         elif fact in hiding:
             so, not_so = (tuple(_sources(found, fact, so)) for so in (True, False))
             yield Untold(fact, where, False, so, not_so, told_as.get(fact))
-        else:
+        elif not undecided:
             yield Untold(fact, where, False)
-    left = {doubt for case in found if not case.whole for doubt in _doubts(case)}
-    for doubt in sorted(left):
-        yield Untold(doubt.fact, _where(doubt, rules), True, (_TOO_MANY,), (_TOO_MANY,))
-
-
-_TOO_MANY = "not followed: too much is not known"
+    known = {fact for case in found for fact, _ in case.supposed}
+    left = {doubt.fact: doubt for case in found if not case.whole for doubt in _doubts(case)}
+    for fact, doubt in left.items():
+        if fact not in known:
+            yield Untold(fact, _where(doubt, rules), True)
 
 
 def _asked(found: Sequence[Case]) -> dict[str, Doubt]:
@@ -227,4 +229,4 @@ def _not_understood(outcomes: Iterable[Outcome], rules: RulesOfSave) -> Iterator
     for text in dict.fromkeys(text for outcome in outcomes for text in outcome.unknown):
         at = next((rule for rule in rules.all() if text in rule.text), None)
         where = _where(Doubt(text, at.table, at.chain, at.number), rules) if at else ""
-        yield Untold(f"nobody here understands '{text}'", where, True)
+        yield Untold(f"what '{text}' does", where, True)

@@ -65,6 +65,11 @@ class Untold(Struct, frozen=True):
     is_not: tuple[str, ...] = ()
     told_as: bool | None = None
 
+    @property
+    def question(self) -> str:
+        """`whether it comes in by eth0`."""
+        return self.fact if self.fact.startswith("what '") else f"whether {self.fact}"
+
 
 class Story(Struct, frozen=True):
     """The story of a check's probe. `ends` are all ways that its rules leave open, `name` what was

@@ -48,7 +48,8 @@ class Branch(Struct):
 
     `packets` is None where nobody counted. `share` is the part of its chain's packets that the
     rule gets, by the probabilities of the rules before it; None where chance does not decide.
-    `target` is the chain or target that the rule jumps to; "" if there is none.
+    `target` is the chain or target that the rule jumps to; "" if there is none. `where` it stands,
+    `node.save:88`, is told of a save's.
     """
 
     table: str
@@ -59,6 +60,7 @@ class Branch(Struct):
     share: float | None = None
     target: str = ""
     branches: list[Branch] = field(default_factory=list)
+    where: str = ""
 
     def json(self) -> dict[str, Any]:
         """The branch and all below it as plain data."""
@@ -69,6 +71,7 @@ class Branch(Struct):
             "words": self.words,
             "packets": self.packets,
             "share": self.share,
+            "line": self.where,
             "rules": [branch.json() for branch in self.branches],
         }
 
@@ -221,7 +224,8 @@ class _Drawing(Struct, frozen=True):
         )
         if self.look.syntax:
             start = indent + below + bar + "    "
-            yield from self._folded(branch.text, f"{'':{self.count}} {start}", start, self.look.dim)
+            text = f"{branch.where}: {branch.text}" if branch.where else branch.text
+            yield from self._folded(text, f"{'':{self.count}} {start}", start, self.look.dim)
         if not again:
             for child in branch.branches:
                 last = child is branch.branches[-1]

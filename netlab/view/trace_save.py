@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from netlab.trace.story import Story, Untold
 
+_MOST = 4
+"""So many questions are told, the first first."""
+
 _NOT_SAVED = "no routes, no listeners and no links are in it"
 
 
@@ -25,19 +28,23 @@ def end(story: Story) -> str:
 
 def untold(story: Story, *, explain: bool) -> Iterator[str]:
     """What it depends on, and what was tried both ways and made no difference."""
-    for one in story.untold:
-        if one.matters or one.is_so:
-            what = "it" if one.matters else "its source"
-            yield f"{what} depends on whether {one.fact}{_asker(one)}"
-            if one.is_so or one.is_not:
-                yield f"  if so: {_either(one.is_so, told=one.told_as is True)}"
-                yield f"  if not: {_either(one.is_not, told=one.told_as is False)}"
+    deciding = [one for one in story.untold if one.matters or one.is_so]
+    shown = deciding if explain else deciding[:_MOST]
+    for one in shown:
+        what = "it" if one.matters else "its source"
+        yield f"{what} depends on {one.question}{_asker(one)}"
+        if one.is_so or one.is_not:
+            yield f"  if so: {_either(one.is_so, told=one.told_as is True)}"
+            yield f"  if not: {_either(one.is_not, told=one.told_as is False)}"
+    if len(shown) < len(deciding):
+        yield f"and on {len(deciding) - len(shown)} more that --explain tells"
     idle = [one for one in story.untold if not one.matters and not one.is_so]
     if idle and explain:
         for one in idle:
-            yield f"no matter whether {one.fact}{_asker(one)}"
+            yield f"no matter {one.question}{_asker(one)}"
     elif idle:
-        yield f"no matter whether {'; '.join(one.fact for one in idle)}"
+        more = f"; and {len(idle) - _MOST} more" if len(idle) > _MOST else ""
+        yield f"no matter whether {'; '.join(one.fact for one in idle[:_MOST])}{more}"
 
 
 def _asker(one: Untold) -> str:

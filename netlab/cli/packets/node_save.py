@@ -48,8 +48,11 @@ class Given(Struct):
         return Node(self.name, self.local, self.foreign, comes_in_by, leaves_by, self.networks)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+_SAVED = "which of the objects' nodes a save is of"
+
+
+def add_arguments(parser: argparse.ArgumentParser, node: str = _SAVED) -> None:
+    """The options; `node` is what --node is for."""
     parser.add_argument(
         "--from-save", action="append", default=[], metavar="FILE",
         help="a real node's rules: iptables-save, ip6tables-save, nft list ruleset; - reads one",
@@ -58,13 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--objects", action="append", default=[], metavar="FILE",
         help="with --from-save: kubectl get nodes,svc,endpointslices,pods -A -o yaml",
     )  # fmt: skip
-    parser.add_argument(
-        "--node", metavar="NODE", help="with --from-save: which of the objects' nodes it is of"
-    )
+    parser.add_argument("--node", metavar="NODE", help=node)
     parser.add_argument(
         "--local", action="append", default=[], metavar="ADDRESS",
         help="with --from-save: an address of that node's own",
     )  # fmt: skip
+
+
+def need_save(arguments: argparse.Namespace) -> None:
+    """`UsageError` for what is of use with a save alone."""
+    for option in ("objects", "local", "packet", "comes_in_by", "leaves_by"):
+        if getattr(arguments, option, None):
+            name = {"comes_in_by": "in", "leaves_by": "out"}.get(option, option)
+            raise UsageError(f"--{name} goes with --from-save", hint="--from-save node.save")
 
 
 def read(arguments: argparse.Namespace) -> Given:

@@ -4,9 +4,14 @@
     sudo netlab rules svc/web --node worker001 --words
     sudo netlab rules web -o json
 
-Reads the rules that are in force in the node's namespace, with their counters.
+    netlab rules --from-save node.save        whose rules a real node's are, and which are odd
+    netlab rules --from-save node.save svc/web --objects objects.yaml
 
--o json: [{node, family, causes, rules: [{table, chain, rule, words, packets, share, rules}]}]
+Reads the rules that are in force in the node's namespace, with their counters. With --from-save
+those of a real node, as iptables-save or nft list ruleset print them: no lab or root is needed.
+
+-o json: [{node, family, causes, rules: [{table, chain, rule, words, packets, share, line, rules}]}];
+with --from-save and no Service: [{family, mode, tables, services, notUnderstood}]
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from netlab.cli import options
+from netlab.cli.packets import node_save, rules_save
 from netlab.client.sync import Client
 from netlab.diagnosis.facts import Cause, Way
 from netlab.errors import NetlabError, SwitchedOff, UsageError
@@ -53,9 +59,9 @@ class FoundRules(Struct, frozen=True):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which Service, on which node."""
-    parser.add_argument("service", metavar="SERVICE", help="svc/NAME or NAME")
+    parser.add_argument("service", metavar="SERVICE", nargs="?", help="svc/NAME or NAME")
     options.add_namespace(parser)
-    parser.add_argument("--node", metavar="NODE", help="on this node alone (all)")
+    node_save.add_arguments(parser, node="on this node alone (all); the node that a save is of")
     parser.add_argument("--words", action="store_true", help="without rule syntax")
     options.add_output(parser, "json")
 
@@ -64,6 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the tree for each node."""
     from netlab import inventory, lab
 
+    if arguments.from_save:
+        return rules_save.run(arguments)
+    node_save.need_save(arguments)
+    if arguments.service is None:
+        raise UsageError("which Service?", hint="sudo netlab rules svc/NAME")
     lab.need_root("rules")
     name = options.service_name(arguments.service, "rules")
     with inventory.in_use(arguments.lab) as directory:
@@ -75,7 +86,7 @@ def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         print(json.dumps([one.json() for one in found], indent=2))
     else:
-        _print(found, key, words_only=arguments.words)
+        print_found(found, key, words_only=arguments.words)
     return 0
 
 
@@ -169,7 +180,8 @@ def _trees(
             yield name, family, tree(found, key, places)
 
 
-def _print(found: Sequence[FoundRules], key: str, *, words_only: bool) -> None:
+def print_found(found: Sequence[FoundRules], key: str, *, words_only: bool) -> None:
+    """The trees, each under its node."""
     from netlab.cli import diagnosing, terminal
     from netlab.view.rules import Look, render
 

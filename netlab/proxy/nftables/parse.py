@@ -76,6 +76,21 @@ def parse_tables_with_lines(
                 yield match[1], table, parser.lines
 
 
+class _Counted:
+    """Lines, of which it knows the last that was taken."""
+
+    def __init__(self, lines: Iterable[tuple[int, str]]) -> None:
+        self._lines = iter(lines)
+        self.last = 0
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return self
+
+    def __next__(self) -> tuple[int, str]:
+        self.last, line = next(self._lines)
+        return self.last, line
+
+
 class _TableParser:
     def __init__(self, table: NftTable, file: str, *, with_dynamic: bool = False) -> None:
         self.into = table
@@ -85,8 +100,7 @@ class _TableParser:
         self.lines: Lines = {}
 
     def table(self, lines: Iterable[tuple[int, str]]) -> NftTable:
-        number = 0
-        rest = iter(lines)
+        rest = _Counted(lines)
         for number, line in rest:
             if line == "}":
                 return self.into
@@ -104,7 +118,7 @@ class _TableParser:
                 self.dormant = "dormant" in line
             elif line and not line.startswith("comment "):
                 raise self.problem(number, f"{line[:60]!r} is no chain, set or map")
-        raise self.problem(number, "the table does not end")
+        raise self.problem(rest.last, "the table does not end")
 
     def problem(self, number: int, message: str) -> InputError:
         hint = "expected the output of nft list ruleset"
