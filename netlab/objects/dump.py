@@ -60,10 +60,12 @@ class Dump(Struct):
         line = text.line((*path, *split_field(field_name)))
         return Problem(text.file, line, f"{kind} {key}: {field_name}", message)
 
-    def place(self, kind: str, key: str) -> tuple[str, int]:
-        """The file and the line of an object."""
+    def place(self, kind: str, key: str, field_name: str = "") -> tuple[str, int]:
+        """The file and the line of an object, or of a field; ("", 0) of one that is not here."""
+        if (kind, key) not in self._places:
+            return "", 0
         text, path = self._places[kind, key]
-        return text.file, text.line(path)
+        return text.file, text.line((*path, *split_field(field_name)))
 
     def add(self, obj: Object, text: _Text, path: Path) -> None:
         """Take in an object that stands at `path` of a document."""

@@ -136,7 +136,7 @@ def _limit(_: str, body: Any) -> str:
 
 
 def _xt(_: str, body: Any) -> str:
-    return f'xt {body["type"]} "{body["name"]}"' if body else 'xt target "unknown"'
+    return f"xt {body['type']} {body['name']}" if body else "xt target unknown"
 
 
 _VERDICTS = ("accept", "drop", "return", "continue", "jump", "goto")

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.saves.save import SavedRules
-from netlab.simulation import iptables, nft_rule
+from netlab.simulation import iptables, match, nft_rule
 from netlab.simulation.match import is_understood
 
 
@@ -59,7 +59,9 @@ def _of_iptables(text: str) -> tuple[tuple[str, bool], ...]:
     rule = parse_rule(text)
     if rule.target in iptables.WITHOUT_EFFECT:
         return ()
-    asked = [(str(one), True) for one in rule.conditions if not is_understood(one)]
+    odd = [one for one in rule.conditions if not is_understood(one)]
+    groups = dict.fromkeys(match.not_understood(one, rule.conditions) for one in odd)
+    asked = [(match.said(group), True) for group in groups]
     if not iptables.knows_target(rule.target):
         asked.append((f"-j {rule.target}", False))
     return tuple(asked)

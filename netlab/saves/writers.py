@@ -41,7 +41,8 @@ def writer(table: str, chain: str, text: str = "") -> str:
     if found != OTHERS or not text:
         return found
     to = _TO.search(text)
-    return _by_name(to[1]) if to else _by_link(text)
+    led = _by_name(to[1]) if to else OTHERS
+    return led if led != OTHERS else _by_link(text)
 
 
 def _by_name(chain: str) -> str:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from netlab.errors import NetlabError
-from netlab.simulation.knowledge import Unsure
+from netlab.simulation.knowledge import UNTOLD, Unsure
 from netlab.simulation.packet import ROUTING, Doubt, Hit, Outcome, Packet
 
 EntryHook = Literal["PREROUTING", "OUTPUT"]
@@ -174,7 +174,9 @@ def _rest_of_the_way(state: State, entry: EntryHook) -> tuple[tuple[str, ...], S
     try:
         local = state.packet.is_local(state.packet.destination)
     except Unsure as unsure:
-        local, state = False, state.wondering(unsure.fact)
+        local = False
+        if state.packet.out_interface in (UNTOLD, "", "lo"):  # else it is said to leave
+            state = state.wondering(unsure.fact)
     if local:
         return (_LOOP if entry == "OUTPUT" else ("INPUT",)), state
     return (("POSTROUTING",) if entry == "OUTPUT" else ("FORWARD", "POSTROUTING")), state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
@@ -86,15 +86,32 @@ def _chance(
         chance = -1.0
     if 0.0 <= chance <= 1.0:
         return chance
-    return None if packet.known is None else float(packet.known.told(holds(condition, packet)))
+    if packet.known is None:
+        return None
+    together = not_understood(condition, conditions)
+    met = packet.known.told(holds(together, packet))
+    # Of several together it is known whether all are met, whichever of them are negated.
+    return float(met if len(together) == 1 else met != condition.negated)
 
 
-def holds(condition: Condition, packet: Packet) -> str:
-    """The fact that a condition which nobody understands is met, before negation: it may be of
-    one packet and not of the same with another end."""
-    said = f"-m {condition.module} " if condition.module else ""
-    words = " ".join([said + condition.option, *condition.values])
-    return f"'{words}' holds of what is for {packet.destination}:{packet.dport}"
+def not_understood(condition: Condition, conditions: Sequence[Condition]) -> tuple[Condition, ...]:
+    """Those of the same match that nobody understands: they are one question."""
+    return tuple(
+        each for each in conditions if each.module == condition.module and not is_understood(each)
+    ) or (condition,)
+
+
+def holds(together: Sequence[Condition], packet: Packet) -> str:
+    """The fact that conditions which nobody understands are met, a single one before negation: it
+    may be of one packet and not of the same with another end."""
+    return f"'{said(together)}' holds of what is for {packet.destination}:{packet.dport}"
+
+
+def said(together: Sequence[Condition]) -> str:
+    """`-m set --match-set clients src`."""
+    first = together[0]
+    words = [" ".join([first.option, *first.values])] if len(together) == 1 else map(str, together)
+    return " ".join([f"-m {first.module}"] * bool(first.module) + [*words])
 
 
 def is_understood(condition: Condition) -> bool:

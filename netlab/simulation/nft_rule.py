@@ -147,7 +147,7 @@ _ACTING = frozenset(
 
 def is_idle(text: str) -> bool:
     """Whether words that nobody understands do nothing to a packet, whatever they ask."""
-    return _ACTING.isdisjoint(text.split())
+    return text.startswith("xt match ") or _ACTING.isdisjoint(text.split())
 
 
 @lru_cache(maxsize=100_000)
@@ -266,7 +266,9 @@ class _Parser:
                 self._take()
                 self._take()
         elif not (
-            self._skip("meta", "nftrace", "set", "1") or self._skip("xt", "match", '"comment"')
+            self._skip("meta", "nftrace", "set", "1")
+            or self._skip("xt", "match", '"comment"')
+            or self._skip("xt", "match", "comment")
         ):
             return False
         return True

@@ -25,7 +25,7 @@ from netlab.trace import marks
 from netlab.trace.agreement import Agreement
 from netlab.trace.dry import OUTCOMES
 from netlab.trace.mattered import mattered
-from netlab.trace.origins import Origin, origin
+from netlab.trace.origins import Origin, Where, origin
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction, Stay, Verdict, supposed
 from netlab.trace.saved_rules import RulesOfSave
@@ -51,10 +51,10 @@ def told(
     node: Node,
     world: World,
     files: Sequence[str],
-    sender: str = "",
+    find: Where | None = None,
 ) -> Story:
     """The story of a packet by a save's rules. One from an address of the node's is sent by itself;
-    any other comes in from elsewhere."""
+    any other comes in from elsewhere. `find` tells where an object's field is written."""
     rules = RulesOfSave(saved)
     entry: EntryHook = "OUTPUT" if probe.src in node.local else "PREROUTING"
     packet = _packet(probe, node, entry)
@@ -66,7 +66,10 @@ def told(
     there = supposed(likeliest)
 
     def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
-        return origin(rule, owner, came, became, world)
+        found = origin(rule, owner, came, became, world)
+        if found is None or find is None:
+            return found
+        return replace(found, where=find(found.kind, found.key, found.field))
 
     chains = tuple(visits(there, went, probe, lambda _: rules, source))
     untold = tuple(_untold(found, chosen, rules))
@@ -74,7 +77,7 @@ def told(
     return Story(
         check=PathCheck("", Sender("node", node.name), Target(address=probe.dst)),
         probe=probe,
-        sender=sender or world.owner(probe.src) or "",
+        sender=world.owner(probe.src) or "",
         name="",
         journey=went,
         there=chains,

@@ -16,6 +16,7 @@ from netlab.pathcheck.world import World
 from netlab.saves.save import Save, SavedRules
 
 if TYPE_CHECKING:
+    from netlab.objects.dump import Dump
     from netlab.trace.onsave import Node
 
 
@@ -29,6 +30,12 @@ class Given(Struct):
     local: frozenset[str]
     foreign: frozenset[str]
     networks: tuple[str, ...] = ()
+    dump: Dump | None = None
+
+    def find(self, kind: str, key: str, field: str) -> str:
+        """Where the objects have a field, `objects.yaml:31`; "" where they do not."""
+        file, line = self.dump.place(kind, key, field) if self.dump is not None else ("", 0)
+        return f"{file}:{line}" if line else ""
 
     def rules_for(self, address: str) -> SavedRules:
         """Those that packets to that address meet. `UsageError` if none of its family are here."""
@@ -81,13 +88,14 @@ def read(arguments: argparse.Namespace) -> Given:
     from netlab.cli.packets.proxy_input import read_text
     from netlab.saves.inferred import addresses
     from netlab.saves.read import read as read_save
-    from netlab.trace.cluster import foreign
+    from netlab.trace.cluster import foreign, world_of_cluster
 
     files = arguments.from_save
     if [*files, *arguments.objects].count("-") > 1:
         raise UsageError("standard input can be only one of the files", hint="name the others")
     save = read_save((file, read_text(file)) for file in files)
-    world = _world(save, arguments)
+    dump = _objects(save, arguments)
+    world = world_of_cluster(dump) if dump is not None else World({})
     said = [addresses(rules) for rules in save.families.values()]
     own = frozenset().union(*(one.own for one in said), map(_address, arguments.local))
     name = _name(world, own, arguments)
@@ -97,22 +105,22 @@ def read(arguments: argparse.Namespace) -> Given:
     networks = tuple(each for one in said for each in one.networks)
     for remark in save.remarks:
         options.note(str(remark))
-    return Given(save, name, world, own, others, networks)
+    return Given(save, name, world, own, others, networks, dump)
 
 
-def _world(save: Save, arguments: argparse.Namespace) -> World:
+def _objects(save: Save, arguments: argparse.Namespace) -> Dump | None:
     from netlab.cli.packets.proxy_input import read_text
     from netlab.objects.dump import read_dump
-    from netlab.trace.cluster import WANTED, check, world_of_cluster
+    from netlab.trace.cluster import WANTED, check
 
     if not arguments.objects:
-        return World({})
+        return None
     dump = read_dump(((file, read_text(file)) for file in arguments.objects), WANTED)
     for problem in dump.left_out:
         options.note(f"{problem}: left out")
     for note in check(dump, save):
         options.note(note)
-    return world_of_cluster(dump)
+    return dump
 
 
 def _name(world: World, own: frozenset[str], arguments: argparse.Namespace) -> str:

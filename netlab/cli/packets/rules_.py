@@ -8,10 +8,10 @@
     netlab rules --from-save node.save svc/web --objects objects.yaml
 
 Reads the rules that are in force in the node's namespace, with their counters. With --from-save
-those of a real node, as iptables-save or nft list ruleset print them: no lab or root is needed.
+those of a real node, as iptables-save or nft list ruleset print them, without lab and root.
 
--o json: [{node, family, causes, rules: [{table, chain, rule, words, packets, share, line, rules}]}];
-with --from-save and no Service: [{family, mode, tables, services, notUnderstood}]
+-o json: [{node, family, causes, rules: [{table, chain, rule, words, packets, share, line, rules}]}]
+or, of a save without a Service, [{family, mode, tables, services, notUnderstood}]
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ import argparse
 from typing import TYPE_CHECKING
 
 from netlab.cli.packets import trace_dry
-from netlab.errors import UsageError
+from netlab.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from netlab.cli.packets.trace_files import Write
     from netlab.pathcheck.packets import ProbePacket
     from netlab.trace.story import Story
 
+_WHOLE = "no kernel has such rules: save all of them, unchanged"
 _EXAMPLE = "netlab trace --from-save node.save --packet 'tcp 10.0.0.5:40000 > 10.96.0.10:80'"
 
 
@@ -40,13 +41,18 @@ def run(arguments: argparse.Namespace, write: Write) -> int:
 
 def _story(arguments: argparse.Namespace) -> Story:
     from netlab.cli.packets import node_save
+    from netlab.simulation.hooks import DanglingJump
     from netlab.trace.onsave import told
 
     given = node_save.read(arguments)
     probe = _probe(arguments)
     rules = given.rules_for(probe.dst)
     node = given.node(arguments.comes_in_by, arguments.leaves_by)
-    return told(probe, rules, node, given.world, given.save.files)
+    try:
+        return told(probe, rules, node, given.world, given.save.files, given.find)
+    except DanglingJump as error:
+        files = ", ".join(given.save.files)
+        raise InputError([Problem(files, 0, "", error.message, _WHOLE)]) from None
 
 
 def _probe(arguments: argparse.Namespace) -> ProbePacket:

@@ -85,7 +85,8 @@ def test_tables_of_one_name_are_kept_apart() -> None:
 
 
 def test_handles_in_a_listing_are_passed_over() -> None:
-    text = "table ip nat { # handle 4\n\tchain c { # handle 1\n\t\tip daddr 10.0.0.1 drop # handle 7\n\t}\n}\n"
+    rule = "\t\tip daddr 10.0.0.1 drop # handle 7\n"
+    text = f"table ip nat {{ # handle 4\n\tchain c {{ # handle 1\n{rule}\t}}\n}}\n"
     (table,) = read([("x", text)]).families["ipv4"].tables
     assert table.chains["c"].rules == ("ip daddr 10.0.0.1 drop",)
 
