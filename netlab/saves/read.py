@@ -135,7 +135,13 @@ def _check(lines: list[str], file: str) -> None:
 
 
 def _says(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
+    return line.strip() not in ("", "---") and not line.lstrip().startswith("#")
+
+
+def is_save(text: str) -> bool:
+    """Whether a text looks like rules, whole or not."""
+    first = next((line.strip() for line in text.splitlines() if _says(line)), "")
+    return bool(_BLOCK.match(first) or _TABLE.match(first)) or '"nftables"' in text[:200]
 
 
 def _warnings(lines: list[str], file: str) -> Iterator[Remark]:

@@ -70,10 +70,14 @@ class SavedRules(Struct):
                 texts = listed.chains[chain].rules
         return self.where(table, chain, texts.index(text) + 1) if text in texts else ""
 
+    def kube_proxys(self) -> list[NftTable]:
+        """kube-proxy's own table, of nftables mode; at most one."""
+        return [table for table in self.tables if table.name == TABLE]
+
     @property
     def mode(self) -> ModeName:
         """kube-proxy's, as far as its chains tell; without any that of most rules."""
-        if any(table.name == TABLE for table in self.tables):
+        if self.kube_proxys():
             return "nftables"
         return "iptables" if self.ruleset.tables or not self.tables else "nftables"
 

@@ -29,8 +29,15 @@ def packet(text: str) -> ProbePacket:
         raise UsageError(f"to which port of {destination}?", hint=_EXAMPLE)
     if not has_ports and (sport or dport):
         raise UsageError(f"{protocol} has no ports", hint=f"--packet 'icmp {source} > …'")
-    sport = sport or (SOURCE_PORT if has_ports else 0)
-    return ProbePacket(0, protocol, source, sport, destination, dport or 0, 1)
+    return probe(protocol, source, sport, destination, dport)
+
+
+def probe(
+    protocol: ProtocolName, source: str, sport: int, destination: str, dport: int
+) -> ProbePacket:
+    """A packet that nobody sends; from port 40000 if that is 0."""
+    sport = sport or (SOURCE_PORT if BY_NAME[protocol].has_ports else 0)
+    return ProbePacket(0, protocol, source, sport, destination, dport, 1)
 
 
 def _protocol(word: str) -> ProtocolName:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from netlab.objects.addresses import join_host_port
 from netlab.simulation.nft_rule import (
+    EFFECTS,
+    Chance,
     Elements,
     Idle,
     Match,
@@ -18,14 +20,20 @@ from netlab.simulation.nft_rule import (
     VerdictMap,
     parse_rule,
 )
+from netlab.view.rules import share_words
 
 
 def words(text: str, to: str = "", verdict: str = "") -> str:
     """The rule; of one with a map, `to` is the chain, or `verdict` what it said."""
     conditions, actions = list[str](), list[str]()
-    for phrase in parse_rule(text):
+    phrases = parse_rule(text)
+    for at, phrase in enumerate(phrases, 1):
         if isinstance(phrase, Match):
             conditions.append(_condition(phrase))
+        elif isinstance(phrase, Chance):
+            conditions.append(f"in {share_words(phrase.likely)} of cases")
+        elif isinstance(phrase, Unknown) and any(isinstance(one, EFFECTS) for one in phrases[at:]):
+            conditions.append(phrase.text)
         elif isinstance(phrase, VerdictMap):
             conditions.append(_looked_up(phrase))
             actions.append(f"→ {to}" if to else verdict)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from netlab.cli import options
-from netlab.errors import UsageError
+from netlab.errors import InputError, Problem, UsageError
 from netlab.objects.addresses import canonical, is_address
 from netlab.pathcheck.world import World
 from netlab.saves.save import Save, SavedRules
@@ -111,11 +111,16 @@ def read(arguments: argparse.Namespace) -> Given:
 def _objects(save: Save, arguments: argparse.Namespace) -> Dump | None:
     from netlab.cli.packets.proxy_input import read_text
     from netlab.objects.dump import read_dump
-    from netlab.trace.cluster import WANTED, check
+    from netlab.saves.read import is_save
+    from netlab.trace.cluster import HINT, WANTED, check
 
     if not arguments.objects:
         return None
-    dump = read_dump(((file, read_text(file)) for file in arguments.objects), WANTED)
+    texts = [(file, read_text(file)) for file in arguments.objects]
+    for file, text in texts:
+        if is_save(text):
+            raise InputError([Problem(file, 1, "", "holds rules, and no objects", HINT)])
+    dump = read_dump(texts, WANTED)
     for problem in dump.left_out:
         options.note(f"{problem}: left out")
     for note in check(dump, save):

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         return rules_save.run(arguments)
     node_save.need_save(arguments)
     if arguments.service is None:
-        raise UsageError("which Service?", hint="sudo netlab rules svc/NAME")
+        raise UsageError("which Service?", hint="such as: sudo netlab rules svc/web")
     lab.need_root("rules")
     name = options.service_name(arguments.service, "rules")
     with inventory.in_use(arguments.lab) as directory:

@@ -56,7 +56,6 @@ def _key(arguments: argparse.Namespace) -> str:
 
 def _found(given: Given, rules: SavedRules, key: str) -> FoundRules | None:
     from netlab.cli.packets.rules_ import FoundRules
-    from netlab.proxy.nftables.model import TABLE
     from netlab.view import nft_rules
     from netlab.view import rules as iptables_rules
 
@@ -66,9 +65,8 @@ def _found(given: Given, rules: SavedRules, key: str) -> FoundRules | None:
         for address in place.addresses
     }
     branches = iptables_rules.tree(rules.ruleset, key, places)
-    for table in rules.tables:
-        if table.name == TABLE:
-            branches += nft_rules.tree(table, key, places)
+    for table in rules.kube_proxys():
+        branches += nft_rules.tree(table, key, places)
     _place(branches, rules)
     return FoundRules(given.name, rules.family, branches) if branches else None
 

@@ -16,12 +16,19 @@
     sudo netlab trace client-pod web:80 --follow              each connection that it opens itself
     netlab trace --dry -f lab.yaml client-pod web:80          by the rules that a manifest comes to
 
+    netlab trace --from-save node.save --packet 'tcp 10.0.0.5:40000 > 10.96.0.10:80'
+    netlab trace --from-save node.save --objects objects.yaml pod/box svc/web:80
+
     sudo netlab trace client-pod web:80 --save web.json --pcap web.pcapng --svg web.svg
     netlab trace --show web.json --explain                    told again: no lab is needed, nor root
 
 FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), its
 load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of those with labels, pod/app=web:80), a
 node's port (node/NAME:PORT), an address, a URL.
+
+--from-save goes by the rules of a real node, as iptables-save, ip6tables-save, nft list ruleset and
+nft -j list ruleset print them (several, each with a --from-save); --objects takes what kubectl get
+nodes,svc,endpointslices,pods -A -o yaml says of its cluster. `netlab help real-nodes` tells more.
 
 --save and -o json write what --show reads; --pcap writes each copy of the packet with the rules
 that sent it there, for Wireshark; --svg draws its way, as `netlab graph trace` does (by Graphviz).

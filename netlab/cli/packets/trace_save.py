@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from netlab.cli import options
 from netlab.cli.packets import trace_dry
 from netlab.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from netlab.cli.packets.node_save import Given
     from netlab.cli.packets.trace_files import Write
     from netlab.pathcheck.packets import ProbePacket
     from netlab.trace.story import Story
 
+_NAMED = "netlab trace --from-save node.save --objects objects.yaml pod/box svc/web:80"
 _WHOLE = "no kernel has such rules: save all of them, unchanged"
 _EXAMPLE = "netlab trace --from-save node.save --packet 'tcp 10.0.0.5:40000 > 10.96.0.10:80'"
 
@@ -34,9 +37,33 @@ def run(arguments: argparse.Namespace, write: Write) -> int:
     """Tell what a real node's rules would do."""
     from netlab.trace.document import document
 
+    _check(arguments)
     story = _story(arguments)
     write(story, document(story))
     return trace_dry.show(story, arguments)
+
+
+_SENDING = (
+    "dry", "follow", "count", "http", "payload", "pcap", "about", "lab", "filename", "selector",
+)  # fmt: skip
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """A save is no lab: nothing is sent, and its rules are asked of a first packet."""
+    for option in _SENDING:
+        if getattr(arguments, option, None):
+            name = {"about": "why-not", "filename": "f"}.get(option, option)
+            dashes = "-" if len(name) == 1 else "--"
+            raise UsageError(f"{dashes}{name} does not go with --from-save", hint=_EXAMPLE)
+    if arguments.ct != "new":
+        raise UsageError("--from-save tells of a flow's first packet", hint=_EXAMPLE)
+    named = bool(arguments.words or arguments.sender or arguments.target)
+    if named and arguments.packet:
+        raise UsageError("--packet says from where to where", hint=_EXAMPLE)
+    if named and not arguments.objects:
+        raise UsageError("who has which name, --objects tells", hint=_NAMED)
+    if not named and not arguments.packet:
+        raise UsageError("which packet?", hint=_EXAMPLE)
 
 
 def _story(arguments: argparse.Namespace) -> Story:
@@ -45,7 +72,7 @@ def _story(arguments: argparse.Namespace) -> Story:
     from netlab.trace.onsave import told
 
     given = node_save.read(arguments)
-    probe = _probe(arguments)
+    probe = _probe(arguments, given)
     rules = given.rules_for(probe.dst)
     node = given.node(arguments.comes_in_by, arguments.leaves_by)
     try:
@@ -55,9 +82,27 @@ def _story(arguments: argparse.Namespace) -> Story:
         raise InputError([Problem(files, 0, "", error.message, _WHOLE)]) from None
 
 
-def _probe(arguments: argparse.Namespace) -> ProbePacket:
+def _probe(arguments: argparse.Namespace, given: Given) -> ProbePacket:
     from netlab.trace.packet_words import packet
 
-    if not arguments.packet:
-        raise UsageError("which packet?", hint=_EXAMPLE)
-    return packet(arguments.packet)
+    return packet(arguments.packet) if arguments.packet else _named(arguments, given)
+
+
+def _named(arguments: argparse.Namespace, given: Given) -> ProbePacket:
+    """From a pod or a node of the objects to what they name."""
+    from netlab.cli.packets import trace_options
+    from netlab.pathcheck.trial import plan
+    from netlab.trace.packet_words import probe
+
+    check = trace_options.check(trace_options.asked(arguments), given.world, arguments)
+    trial = plan(check, given.world)
+    address, port = trial.targets[0]
+    if not address:
+        raise UsageError(f"no DNS is asked for {trial.name}", hint=_NAMED)
+    place = trial.place
+    source = next((one for one in place.addresses if (":" in one) == (":" in address)), "")
+    if not source:
+        raise UsageError(f"{place.name} has no address of the family of {address}", hint=_NAMED)
+    if trial.node != given.name:
+        options.note(f"{place.name} is on {trial.node}, whose rules its packets meet first")
+    return probe(trial.protocol.name, source, arguments.source_port, address, port)

@@ -31,6 +31,7 @@ NAMES = (
     "kubernetes-api",
     "pictures",
     "proofs",
+    "real-nodes",
     "testing",
     "tracing",
     "watching",

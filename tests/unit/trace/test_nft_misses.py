@@ -59,7 +59,7 @@ def rules_of(rule: str) -> NftRules:
         ("tcp dport 80 drop", "port 81 is not 80"),
         ("ip saddr @affinity-X drop", "the client has not been sent there before"),
         ("numgen random mod 2 vmap { 0 : drop }", "the draw said no"),
-        ("tcp dport 81 osf name Linux drop", "not understood: osf name Linux drop"),
+        ("tcp dport 81 osf name Linux drop", "not understood: osf name Linux"),
     ],
 )
 def test_the_first_phrase_that_fails(rule: str, said: str) -> None:
@@ -98,7 +98,9 @@ def test_tables_of_both_families_are_read() -> None:
         ('iifname != "cni0" reject', "not in by cni0: refuse"),
         ("ip saddr @affinity-X goto web", "if this client was here before → web"),
         ("update @affinity-X { ip saddr }", "remember the client"),
-        ("tcp flags syn drop", "tcp flags syn drop"),
+        ("tcp flags syn drop", "tcp flags syn: drop"),
+        ("queue num 1", "queue num 1"),
+        ("meta random & 2147483647 < 715827883 jump web", "in 1/3 of cases → web"),
         ("counter", "count"),
     ],
 )

@@ -1,0 +1,217 @@
+"""`netlab trace --from-save` and `netlab rules --from-save` as they are typed, by no root."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netlab.cli import main as entry
+
+TESTS = Path(__file__).parents[2]
+SAVES = TESTS / "unit" / "saves"
+WORLD = TESTS / "oracle" / "iptables" / "05-nodeport"
+DOCKER = SAVES / "recorded" / "docker-nft.save"
+OBJECTS = WORLD / "objects.yaml"
+PACKET = "tcp 192.168.1.77:40000 > 10.96.31.10:80"
+
+Spoken = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def spoken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Spoken:
+    """What a command line comes to, of somebody who is not root: exit code, output, the rest."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        try:
+            code = entry.main([str(word) for word in words])
+        except SystemExit as end:  # argparse's own
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_packet_is_traced(spoken: Spoken) -> None:
+    code, out, err = spoken("trace", "--from-save", DOCKER, "--packet", PACKET)
+    assert (code, err) == (0, "")
+    assert f"rule 1, {DOCKER}:116: to 10.96.31.10 tcp port 80" in out.replace("\n         ", "")
+    assert "delivered to 10.244.0.21:8080, 1 of 3 possible ends" in out
+
+
+def test_objects_name_what_is_there(spoken: Spoken) -> None:
+    code, out, err = spoken(
+        "trace", "--from-save", DOCKER, "--objects", OBJECTS, "--packet", PACKET, "-o", "json"
+    )
+    assert code == 0
+    assert "which of the 3 nodes this is was not said" in err
+    told = json.loads(out)
+    assert told["verdict"] == "delivered"
+    origins = [met["origin"] for chain in told["chains"] for met in chain["met"] if met["origin"]]
+    assert {"Service", "EndpointSlice"} == {origin["kind"] for origin in origins}
+    lines = OBJECTS.read_text().splitlines()
+    wheres = {origin["where"] for origin in origins}
+    assert any("port: 80" in lines[int(where.rpartition(":")[2]) - 1] for where in wheres)
+
+
+def test_a_node_sends_to_a_service_by_their_names(spoken: Spoken) -> None:
+    words = ("--from-save", DOCKER, "--objects", OBJECTS, "-n", "shop")
+    names = [line.split()[-1] for line in OBJECTS.read_text().splitlines() if "hostname: " in line]
+    node = names[0] if names else "node-a"
+    code, out, err = spoken("trace", *words, "--node", node, f"node/{node}", "svc/storefront:80")
+    assert code == 0, err
+    assert "nat OUTPUT" in out
+
+
+@pytest.mark.parametrize("more", [(), ("--summary",), ("--minimal",), ("--explain",), ("--ends",)])
+def test_it_is_saved_and_shown_again(tmp_path: Path, spoken: Spoken, more: tuple[str, ...]) -> None:
+    file = tmp_path / "x.json"
+    words = ("--from-save", DOCKER, "--packet", PACKET, "--save", file)
+    code, out, _ = spoken("trace", *words, *more)
+    assert code == 0
+    assert spoken("trace", "--show", file, *more)[:2] == (0, out)
+
+
+def test_what_is_expected_gives_the_exit_code(spoken: Spoken) -> None:
+    ufw = SAVES / "recorded" / "ufw-nft.save"
+    words = ("--from-save", ufw, "--local", "192.168.1.5", "--expect", "delivered", "--minimal")
+    for port, code in ((22, 0), (9100, 1)):
+        packet = f"tcp 192.168.1.77 > 192.168.1.5:{port}"
+        assert spoken("trace", *words, "--packet", packet)[0] == code
+    packet = "tcp 192.168.1.77 > 192.168.1.6:9100"
+    code, out, _ = spoken("trace", *words, "--packet", packet)
+    assert (code, out.split()[0]) == (1, "open")
+
+
+def test_what_a_link_decides_can_be_said(spoken: Spoken) -> None:
+    calico = SAVES / "written" / "calico.save"
+    words = ("--from-save", calico, "--packet", "tcp 10.0.0.5 > 10.96.0.10:80", "--minimal")
+    assert spoken("trace", *words)[1].startswith("open ")
+    out = spoken("trace", *words, "--in", "eth0", "--out", "eth1")[1]
+    assert out.startswith("delivered 10.244.1.7:8080")
+
+
+def test_misprints_are_named(tmp_path: Path, spoken: Spoken) -> None:
+    text = (WORLD / "expected.v4").read_text()
+    wrong = "--to-destination :0 --persistent --to-destination :0 --persistent"
+    lines = [
+        line[: line.index("--to-destination")] + wrong if "-j DNAT" in line else line
+        for line in text.splitlines()
+    ]
+    file = tmp_path / "node.save"
+    file.write_text("\n".join(lines) + "\n")
+    code, out, err = spoken("trace", "--from-save", file, "--packet", PACKET, "--minimal")
+    assert (code, out.splitlines()[0]) == (0, "delivered 10.244.0.21:8080 -")
+    assert err.count("kubernetes issue 114537") == 6
+
+
+def test_whose_rules_there_are(spoken: Spoken) -> None:
+    code, out, _ = spoken("rules", "--from-save", DOCKER)
+    assert code == 0
+    assert "rules of kube-proxy" in out
+    assert "Docker" in out
+    assert "shop/storefront" in out
+    code, out, _ = spoken("rules", "--from-save", SAVES / "written" / "calico.save", "-o", "json")
+    ((one,),) = [entry["notUnderstood"] for entry in json.loads(out)]
+    assert one["line"].endswith("calico.save:30")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [DOCKER, TESTS / "oracle/nftables/05-nodeport/expected.nft",
+     TESTS / "oracle/nftables/05-nodeport/expected.json"],
+    ids=lambda file: str(file.name),
+)  # fmt: skip
+def test_a_services_rules_have_their_lines(file: Path, spoken: Spoken) -> None:
+    words = ("rules", "--from-save", file, "svc/storefront", "-n", "shop")
+    code, out, err = spoken(*words)
+    assert code == 0, err
+    assert "10.244.0.21" in out
+    found = json.loads(spoken(*words, "-o", "json")[1])
+    lines = file.read_text().splitlines()
+    wheres = [branch["line"] for branch in _all(found[0]["rules"]) if branch["line"]]
+    assert wheres
+    for branch in _all(found[0]["rules"]):
+        if branch["line"] and "handle" not in branch["line"]:
+            assert branch["rule"] in lines[int(branch["line"].rpartition(":")[2]) - 1]
+
+
+def _all(branches: list[dict[str, object]]) -> list[dict[str, object]]:
+    found = []
+    for branch in branches:
+        found.append(branch)
+        below = branch["rules"]
+        assert isinstance(below, list)
+        found += _all(below)
+    return found
+
+
+WRONG = [
+    (("trace", "--from-save", "SAVE"), "which packet?"),
+    (("trace", "--from-save", "SAVE", "box", "svc/web"), "who has which name, --objects tells"),
+    (("trace", "--from-save", "SAVE", "--packet", PACKET, "a", "b"), "from where to where"),
+    (("trace", "--from-save", "SAVE", "--packet", PACKET, "--count", "3"), "--count does not go"),
+    (("trace", "--from-save", "SAVE", "--packet", PACKET, "--http", "/"), "--http does not go"),
+    (("trace", "--from-save", "SAVE", "--packet", PACKET, "-f", "x"), "-f does not go"),
+    (("trace", "--from-save", "SAVE", "--packet", PACKET, "--ct", "reply"), "first packet"),
+    (("trace", "--from-save", "SAVE", "--packet", PACKET, "--local", "me"), "is no address"),
+    (("trace", "--from-save", "SAVE", "--packet", "tcp 1.2.3.4 > x"), "is no address and port"),
+    (
+        ("trace", "--from-save", "SAVE", "--packet", "tcp fd00::1 > [fd00::2]:80"),
+        "no rules of IPv6",
+    ),
+    (("trace", "--from-save", "/nowhere", "--packet", PACKET), "/nowhere: No such file"),
+    (("trace", "--packet", PACKET), "--packet goes with --from-save"),
+    (("trace", "a", "b", "--objects", "OBJECTS"), "--objects goes with --from-save"),
+    (("rules", "--from-save", "SAVE", "svc/web"), "names Service default/web"),
+    (("rules", "--from-save", "SAVE", "storefrnt", "-n", "shop"), "svc/storefront -n shop?"),
+    (("rules", "--objects", "OBJECTS", "svc/x"), "--objects goes with --from-save"),
+    (("rules",), "which Service?"),
+    (("rules", "--from-save", "-", "--objects", "-"), "standard input can be only one"),
+    (
+        (
+            "trace",
+            "--from-save",
+            "SAVE",
+            "--objects",
+            "OBJECTS",
+            "--node",
+            "nobody",
+            "--packet",
+            PACKET,
+        ),
+        "there is no node nobody",
+    ),
+    (
+        ("trace", "--from-save", "SAVE", "--objects", "SAVE", "--packet", PACKET),
+        "holds rules, and no objects",
+    ),
+    (("trace", "--from-save", "OBJECTS", "--packet", PACKET), "holds objects of Kubernetes"),
+    (
+        ("trace", "--from-save", "OTHER", "--objects", "OBJECTS", "--packet", PACKET),
+        "Service shop/storefront has no rule in",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG)
+def test_mistakes(words: tuple[str, ...], said: str, spoken: Spoken) -> None:
+    other = TESTS / "oracle/iptables/01-clusterip-three-endpoints/expected.v4"
+    files = {"SAVE": DOCKER, "OBJECTS": OBJECTS, "OTHER": other}
+    code, out, err = spoken(*(files.get(word, word) for word in words))
+    assert (code, out) == (2, ""), err
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_file_that_is_cut_off(tmp_path: Path, spoken: Spoken) -> None:
+    file = tmp_path / "node.save"
+    file.write_text(DOCKER.read_text()[:4000])
+    code, _, err = spoken("trace", "--from-save", file, "--packet", PACKET)
+    assert code == 2
+    assert err.startswith(f"error: {file}:")
+    assert len(err.splitlines()) == 2  # and a hint
