@@ -46,7 +46,7 @@ def addresses(rules: SavedRules) -> Addresses:
             foreign |= _elements(table, CLUSTER_IPS)
             networks += _service_networks(table)
     texts = list(_texts(rules))
-    found = (_CLUSTER_IP.search(text) for text in texts)
+    found = (_CLUSTER_IP.search(text) for text in texts if "KUBE-SV" in text)
     foreign |= {match[1] or match[2] for match in found if match}
     foreign |= set(_pods(texts))
     return Addresses(frozenset(own), frozenset(foreign - own), tuple(networks))
@@ -78,7 +78,8 @@ def _texts(rules: SavedRules) -> Iterator[str]:
 
 def _pods(texts: list[str]) -> Iterator[str]:
     """The endpoints inside the pods' networks."""
-    found = (match for text in texts if (match := _PODS.search(text)))
+    asking = (text for text in texts if "! -s" in text or "saddr !=" in text)
+    found = (match for text in asking if (match := _PODS.search(text)))
     networks = {match[1] or match[2] for match in found}
     inside = [ipaddress.ip_network(one, strict=False) for one in networks if "/" in one]
     for address in dict.fromkeys(_ends(texts)) if inside else ():
@@ -87,7 +88,7 @@ def _pods(texts: list[str]) -> Iterator[str]:
 
 
 def _ends(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
+    for text in (one for one in texts if "DNAT" in one or "dnat" in one):
         for found in _TO.finditer(text):
             end = found[1] or found[2] or found[3]
             address = end if found[3] else end.rpartition(":")[0].strip("[]")

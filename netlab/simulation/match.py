@@ -104,7 +104,12 @@ def not_understood(condition: Condition, conditions: Sequence[Condition]) -> tup
 def holds(together: Sequence[Condition], packet: Packet) -> str:
     """The fact that conditions which nobody understands are met, a single one before negation: it
     may be of one packet and not of the same with another end."""
-    return f"'{said(together)}' holds of what is for {packet.destination}:{packet.dport}"
+    of = f"what is for {packet.destination}:{packet.dport}"
+    if together[0].module == "owner":
+        of = "its sender"
+    elif together[0].option == "--match-set" and "dst" not in together[0].values[-1]:
+        of = f"what is from {packet.source}:{packet.sport}"
+    return f"'{said(together)}' holds of {of}"
 
 
 def said(together: Sequence[Condition]) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,14 +141,8 @@ def test_a_services_rules_have_their_lines(file: Path, spoken: Spoken) -> None:
             assert branch["rule"] in lines[int(branch["line"].rpartition(":")[2]) - 1]
 
 
-def _all(branches: list[dict[str, object]]) -> list[dict[str, object]]:
-    found = []
-    for branch in branches:
-        found.append(branch)
-        below = branch["rules"]
-        assert isinstance(below, list)
-        found += _all(below)
-    return found
+def _all(branches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for branch in branches for one in (branch, *_all(branch["rules"]))]
 
 
 WRONG = [

@@ -166,7 +166,7 @@ def test_calicos_sets_are_no_part_of_a_save() -> None:
     assert found.verdict == "open"
     (one,) = deciding(found)
     assert (
-        one.fact == "'-m set --match-set cali40s:clients src' holds of what is for 10.244.1.7:8080"
+        one.fact == "'-m set --match-set cali40s:clients src' holds of what is from 10.0.0.5:40000"
     )
     assert one.where == "calico.save:30, filter cali-pi-allow-clients rule 1"
     assert (one.is_so, one.is_not) == (("delivered to 10.244.1.7:8080",), ("dropped",))
