@@ -109,10 +109,7 @@ class _Growing:
         self.handles[found["chain"]].append(int(found.get("handle", 0)))
 
     def set(self, kind: str, found: dict[str, Any]) -> None:
-        header = [f"type {rule_json.dotted(found['type'])}"]
-        if found.get("flags"):
-            header.append(f"flags {','.join(found['flags'])}")
-        self.table.sets[found["name"]] = NftSet(kind, tuple(header))
+        self.table.sets[found["name"]] = NftSet(kind, tuple(_set_header(found)))
         for element in found.get("elem") or ():
             key, value = rule_json.element(element)
             self.table.elements[found["name"], key] = value
@@ -136,5 +133,46 @@ def _take(entry: dict[str, Any], into: dict[tuple[str, str], _Growing]) -> None:
 def _header(chain: dict[str, Any]) -> str:
     if "hook" not in chain:
         return ""
-    policy = chain.get("policy", "accept")
-    return f"type {chain['type']} hook {chain['hook']} priority {chain['prio']}; policy {policy};"
+    policy, hook = chain.get("policy", "accept"), chain["hook"]
+    place = _priority(chain["prio"], hook)
+    return f"type {chain['type']} hook {hook} priority {place}; policy {policy};"
+
+
+def _priority(number: int, hook: str) -> str:
+    """As nft names it: after the nearest of the usual ones, if it is that of this hook."""
+    for name, place in _PRIORITIES.items():
+        apart = number - place
+        if abs(apart) <= _NEAR and hook in _HOOKS.get(name, (hook,)):
+            return name if not apart else f"{name} {'+' if apart > 0 else '-'} {abs(apart)}"
+    return str(number)
+
+
+_NEAR = 10
+_HOOKS = {"dstnat": ("prerouting",), "srcnat": ("postrouting",)}
+_PRIORITIES = {
+    "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
+}  # fmt: skip
+
+
+def _set_header(found: dict[str, Any]) -> Iterator[str]:
+    """The lines of a set before its elements, as nft writes them."""
+    value = f" : {rule_json.dotted(found['map'])}" if "map" in found else ""
+    yield f"type {rule_json.dotted(found['type'])}{value}"
+    if "size" in found:
+        yield f"size {found['size']}"
+    flags = list(found.get("flags") or ())
+    if "size" in found and "timeout" in flags and "dynamic" not in flags:
+        flags.insert(0, "dynamic")  # which nft 1.0.6 leaves out
+    if flags:
+        yield f"flags {','.join(flags)}"
+    if "timeout" in found:
+        yield f"timeout {_time(found['timeout'])}"
+    if "comment" in found:
+        yield f'comment "{found["comment"]}"'
+
+
+def _time(seconds: int) -> str:
+    """`1h30m` of so many seconds."""
+    parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"))
+    parts = (*parts, (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)

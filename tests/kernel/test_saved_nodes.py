@@ -1,5 +1,5 @@
-"""What a trace by a save says is what the kernel does with those rules: recordings of ufw, firewalld
-and Docker beside kube-proxy's rules, put in force again on a node with pods."""
+"""What a trace by a save says is what the kernel does with those rules: recordings of ufw,
+firewalld and Docker beside kube-proxy's rules, put in force again on a node with pods."""
 
 import re
 from pathlib import Path

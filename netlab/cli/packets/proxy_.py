@@ -8,7 +8,7 @@
     sudo netlab proxy sync -f objects.yaml --config proxy.yaml --netns NAME
 
 render and diff need neither root nor a lab. What cannot be used in the objects is named and left
-out, as kube-proxy does. In nftables mode --save takes the output of nft list ruleset.
+out, as kube-proxy does. In nftables mode --save takes the output of nft list ruleset, with -j, too.
 The settings file has kube-proxy's own names: mode, nodeName, nodeIPs, clusterCIDR, masqueradeAll …
 
 -o json, of diff: [{kind, table, chain, service, wanted, found}]
@@ -119,11 +119,13 @@ def _render(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
 def _diff(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     from netlab.cli.packets.proxy_input import read_text
     from netlab.proxy import modes
+    from netlab.saves.of_proxy import of_proxy
 
     mode, text = modes.of(given.config.mode), read_text(arguments.save)
     differences = []
     for family in _families(arguments) or mode.families(text):
-        found = mode.parse(text, family, file=arguments.save)
+        found, remarks = of_proxy(text, given.config.mode, family, file=arguments.save)
+        given.notes += map(str, remarks)
         _note_foreign(given, found, arguments.save)
         differences += mode.diff(_rules(mode, given, family), found)
     if arguments.output == "json":

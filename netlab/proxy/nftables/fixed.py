@@ -14,6 +14,8 @@ from netlab.proxy.nftables.model import NFT_FAMILY, NftChain, NftSet, NftTable
 from netlab.proxy.node_view import NodeView
 
 HAIRPIN = "hairpin-connections"
+REJECT_CHAIN = "reject-chain"
+REJECT_COMMENT = 'comment "helper for @no-endpoint-services / @no-endpoint-nodeports"'
 CLUSTER_IPS = "cluster-ips"
 NODE_PORT_IPS = "nodeport-ips"
 NO_ENDPOINT_SERVICES = "no-endpoint-services"
@@ -158,9 +160,7 @@ def _checks(node: NodeView) -> dict[str, NftChain]:
             )
         ),
         "cluster-ips-check": NftChain(tuple(_unserved(node))),
-        "reject-chain": NftChain(
-            ("reject",), 'comment "helper for @no-endpoint-services / @no-endpoint-nodeports"'
-        ),
+        REJECT_CHAIN: NftChain(("reject",), REJECT_COMMENT),
     }
 
 

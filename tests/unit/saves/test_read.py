@@ -156,9 +156,12 @@ def test_json_comes_to_what_the_text_comes_to(world: Path) -> None:
         others = as_json.families[family]
         for one, other in zip(rules.tables, others.tables, strict=True):
             assert one.name == other.name
-            assert {name: chain.rules for name, chain in one.chains.items()} == {
-                name: chain.rules for name, chain in other.chains.items()
-            }
+            # nft 1.0.6 leaves chains' comments out.
+            assert {
+                name: chain._replace(header="") if "comment" in chain.header else chain
+                for name, chain in one.chains.items()
+            } == other.chains
+            assert one.sets == other.sets
             dynamic = {name for name, found in one.sets.items() if found.dynamic}
             assert {key: value for key, value in one.elements.items() if key[0] not in dynamic} == {
                 key: value for key, value in other.elements.items() if key[0] not in dynamic
