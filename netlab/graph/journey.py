@@ -12,6 +12,7 @@ from netlab.graph.model import Arrow, Box, BoxKind, Group, Picture
 from netlab.pathcheck.path import Hop
 from netlab.trace.agreement import observed
 from netlab.trace.story import Story
+from netlab.view import trace_save
 from netlab.view.trace import rule_words
 
 
@@ -31,10 +32,11 @@ def journey(story: Story) -> Picture:
         if len(stay.boxes) > 1
     )
     alone = [_named(stay) for stay in stays if len(stay.boxes) == 1]
-    end = Box("end", tuple(_end(story)), _END_KINDS[observed(story.journey)])
+    end = Box("end", tuple(_end(story)), _END_KINDS[story.verdict])
     way = [box for stay in stays for box in stay.boxes] + [end]
     return Picture(
-        title=f"{story.sender}: {story.probe.source} → {story.probe.destination} "
+        title=f"{story.sender}: ".removeprefix(": ")
+        + f"{story.probe.source} → {story.probe.destination} "
         f"{story.probe.proto}",
         groups=groups,
         boxes=(*alone, end),
@@ -49,7 +51,12 @@ def _named(stay: _Stay) -> Box:
     return replace(box, lines=(stay.place, *box.lines))
 
 
-_END_KINDS: dict[str, BoxKind] = {"delivered": "good", "refused": "bad", "lost": "bad"}
+_END_KINDS: dict[str, BoxKind] = {
+    "delivered": "good",
+    "refused": "bad",
+    "lost": "bad",
+    "open": "hop",
+}
 
 
 def _stays(story: Story) -> Iterator[_Stay]:
@@ -97,7 +104,9 @@ def _rules(story: Story, place: str) -> Iterator[str]:
 
 def _end(story: Story) -> Iterator[str]:
     went = story.journey
-    if went.delivered is not None:
+    if story.files:
+        yield trace_save.end(story)
+    elif went.delivered is not None:
         yield f"delivered to {went.delivered_at} ({went.delivered})"
     else:
         yield f"{observed(went)} after {went.last}"

@@ -173,6 +173,6 @@ def _set_header(found: dict[str, Any]) -> Iterator[str]:
 
 def _time(seconds: int) -> str:
     """`1h30m` of so many seconds."""
-    parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"))
-    parts = (*parts, (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+    days, hours = (seconds // 86400, "d"), (seconds // 3600 % 24, "h")
+    parts = (days, hours, (seconds // 60 % 60, "m"), (seconds % 60, "s"))
     return "".join(f"{number}{unit}" for number, unit in parts if number)

@@ -9,7 +9,6 @@ from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
-from netlab.proxy.iptables.model import HOOKS, Ruleset
 from netlab.proxy.iptables.parse import parse_with_lines
 from netlab.saves import listing, listing_json, misprints
 from netlab.saves.save import Remark, Save, SavedRules, Written
@@ -167,35 +166,61 @@ def _listing_lines(lines: list[str], file: str) -> set[int]:
     return found
 
 
+class _Block(Struct):
+    """The lines of one of iptables' tables, from 0, and its family as a comment says it."""
+
+    told: Family | None
+    numbers: list[int] = field(default_factory=list)
+
+    def table(self, lines: list[str]) -> str:
+        return lines[self.numbers[0]].strip() if self.numbers else ""
+
+
 def _blocks(lines: list[str], numbers: list[int]) -> dict[Family, set[int]]:
-    """The lines of iptables' tables by family: as the comment before says, or their addresses."""
+    """The lines of iptables' tables by family: as the comment before says; without one as the
+    addresses in them do, or in the tables beside, of which no program prints one twice."""
     found: dict[Family, set[int]] = {}
+    for group in _groups(lines, _cut(lines, numbers)):
+        texts = [lines[at] for block in group for at in block.numbers]
+        family = group[0].told or _guessed(texts)
+        found.setdefault(family, set()).update(at for block in group for at in block.numbers)
+    return {family: these for family, these in found.items() if these}
+
+
+def _cut(lines: list[str], numbers: list[int]) -> Iterator[_Block]:
+    """At each table's end; what stands behind the last is a block, too."""
     told: Family | None = None
-    block: list[int] = []
+    block = _Block(None)
     for number in numbers:
         line = lines[number]
         generated = _GENERATED.match(line) if line.startswith("#") else None
         if generated:
-            told = "ipv6" if generated[1] == "ip6" else "ipv4"
+            told = block.told = "ipv6" if generated[1] == "ip6" else "ipv4"
         elif _says(line):
-            block.append(number)
-        if line.strip() == "COMMIT" or number == numbers[-1]:
-            family = told or _guessed([lines[at] for at in block])
-            found.setdefault(family, set()).update(block)
-            block = []
-    return {family: numbers for family, numbers in found.items() if numbers}
+            block.numbers.append(number)
+        if line.strip() == "COMMIT":
+            yield block
+            block = _Block(told)
+    yield block
 
 
-def _guessed(block: list[str]) -> Family:
-    return "ipv6" if any(_SIX.search(line) for line in block) else "ipv4"
+def _groups(lines: list[str], blocks: Iterable[_Block]) -> Iterator[list[_Block]]:
+    """Those that one program printed."""
+    group: list[_Block] = []
+    for block in blocks:
+        known = {one.table(lines) for one in group}
+        if group and (block.told != group[0].told or block.table(lines) in known):
+            yield group
+            group = []
+        group.append(block)
+    yield group
+
+
+def _guessed(texts: list[str]) -> Family:
+    return "ipv6" if any(_SIX.search(line) for line in texts) else "ipv4"
 
 
 def _only(lines: list[str], numbers: set[int]) -> str:
     """Those lines at their places, all others empty; the last of them is the text's last."""
     last = max(numbers, default=-1)
     return "\n".join(lines[at] if at in numbers else "" for at in range(last + 1))
-
-
-def is_builtin(ruleset: Ruleset, table: str, chain: str) -> bool:
-    """Whether packets come to a chain by themselves."""
-    return chain in HOOKS.get(table, ()) and ruleset.chain(table, chain) is not None

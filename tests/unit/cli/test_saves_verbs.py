@@ -77,6 +77,22 @@ def test_it_is_saved_and_shown_again(tmp_path: Path, spoken: Spoken, more: tuple
     assert spoken("trace", "--show", file, *more)[:2] == (0, out)
 
 
+def test_it_is_drawn(tmp_path: Path, spoken: Spoken) -> None:
+    for number, (packet, end) in enumerate(
+        (
+            (PACKET, '"delivered to 10.244.0.21:8080"'),
+            ("tcp 192.168.1.77 > 192.168.1.5:30080", '"open: delivered to 10.244.0.21:8080"'),
+        )
+    ):
+        file = tmp_path / f"{number}.json"
+        words = ("--from-save", DOCKER, "--save", file, "--minimal")
+        assert spoken("trace", *words, "--packet", packet)[0] == 0
+        code, drawn, _ = spoken("graph", "trace", file)
+        assert code == 0
+        assert f"label={end}" in drawn
+        assert 'label="192.168.1.77:40000 → ' in drawn
+
+
 def test_what_is_expected_gives_the_exit_code(spoken: Spoken) -> None:
     ufw = SAVES / "recorded" / "ufw-nft.save"
     words = ("--from-save", ufw, "--local", "192.168.1.5", "--expect", "delivered", "--minimal")

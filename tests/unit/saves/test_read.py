@@ -60,9 +60,14 @@ def test_both_families_in_one_file() -> None:
 def test_families_are_told_by_addresses_where_nothing_else_does() -> None:
     for name, family in (("expected.v4", "ipv4"), ("expected.v6", "ipv6")):
         found = saved(ORACLE / "iptables" / "16-dual-stack" / name)
-        # A table without any address could be either's.
-        rules = next(one for name, one in found.families.items() if name == family)
+        ((name_, rules),) = found.families.items()
+        assert name_ == family
         assert rules.ruleset.chain("nat", "KUBE-SERVICES") is not None
+    both = "".join(
+        (ORACLE / "iptables" / "16-dual-stack" / name).read_text()
+        for name in ("expected.v4", "expected.v6")
+    )
+    assert list(read([("both", both)]).families) == ["ipv4", "ipv6"]
 
 
 def test_a_listing_and_a_save_of_the_same_rules_are_one() -> None:
