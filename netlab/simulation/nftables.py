@@ -196,7 +196,10 @@ class _Rule:
         try:
             likely = chance(phrase, state.packet, self._sets)
         except Unsure as unsure:
-            yield _ON, self._unless_missed(at, state, state.wondering(unsure.fact, self._hit))
+            if any(isinstance(each, EFFECTS) for each in self._phrases[at + 1 :]):
+                wondering = state.wondering(unsure.fact, self._hit)
+                state = self._unless_missed(at, state, wondering)
+            yield _ON, state
             return
         if likely is None:
             if state.packet.known is not None:
