@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netlab.diagnosis.facts import Cause
+from netlab.objects import meta
+from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.pathcheck import PathCheck, Sender, Target
 from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.packets import ProbePacket
@@ -91,7 +94,27 @@ def told(
         mattered=mattered(chains, lambda _: rules, unknown),
         files=tuple(files),
         untold=(*untold, *_not_understood(chosen.outcomes, rules)),
+        causes=tuple(_causes(probe, went, world)),
     )
+
+
+def _causes(probe: ProbePacket, went: Journey, world: World) -> Iterator[Cause]:
+    """Why a Service's address leads nowhere, where no rule translated it."""
+    if went.dnats or went.delivered is None:
+        return
+    for key, service in world.services.items():
+        spec = meta.spec(service)
+        own = (*(spec.get("clusterIPs") or ()), *(spec.get("externalIPs") or ()))
+        if probe.dst not in (*own, *ingress_ips(service)):
+            continue
+        ports = [(one["port"], one.get("protocol") or "TCP") for one in spec.get("ports") or ()]
+        asked = f"{probe.dport}/{probe.proto.upper()}"
+        if (probe.dport, probe.proto.upper()) in ports:
+            said = f"Service {key} has {probe.dst}, port {asked}, and no rule here is for it"
+            yield Cause("NoRule", said, remedy="netlab proxy diff -f OBJECTS --save SAVE")
+        else:
+            known = ", ".join(f"{port}/{protocol}" for port, protocol in ports) or "none"
+            yield Cause("NoSuchPort", f"Service {key} has no port {asked}: it has {known}")
 
 
 def _steps(case: Case) -> int:

@@ -75,9 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser, node: str = _SAVED) -> None:
     )  # fmt: skip
 
 
-def need_save(arguments: argparse.Namespace) -> None:
-    """`UsageError` for what is of use with a save alone."""
-    for option in ("objects", "local", "packet", "comes_in_by", "leaves_by"):
+def need_save(arguments: argparse.Namespace, *more: str) -> None:
+    """`UsageError` for what is of use with a save alone, `more` of it by this verb."""
+    for option in ("objects", "local", "packet", "comes_in_by", "leaves_by", *more):
         if getattr(arguments, option, None):
             name = {"comes_in_by": "in", "leaves_by": "out"}.get(option, option)
             raise UsageError(f"--{name} goes with --from-save", hint="--from-save node.save")

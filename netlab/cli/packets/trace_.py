@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.from_save:
         with trace_files.files(arguments) as write:
             return trace_save.run(arguments, write)
-    node_save.need_save(arguments)
+    node_save.need_save(arguments, "node")
     wanted = trace_options.asked(arguments)
     with trace_files.files(arguments) as write:
         return _sent(wanted, arguments, write)

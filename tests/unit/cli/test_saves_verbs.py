@@ -104,6 +104,28 @@ def test_what_is_expected_gives_the_exit_code(spoken: Spoken) -> None:
     assert (code, out.split()[0]) == (1, "open")
 
 
+@pytest.mark.parametrize(
+    ("gone", "port", "said"),
+    [
+        (True, 80, "why: Service shop/storefront has 10.96.31.10, port 80/TCP, and no rule here"),
+        (False, 81, "why: Service shop/storefront has no port 81/TCP: it has 80/TCP, 443/TCP"),
+    ],
+)
+def test_a_service_whose_address_leads_nowhere(
+    tmp_path: Path, spoken: Spoken, gone: bool, port: int, said: str
+) -> None:
+    text = (WORLD / "expected.v4").read_text()
+    rules = [line for line in text.splitlines() if not (gone and "-d 10.96.31.10/32" in line)]
+    save = tmp_path / "node.save"
+    save.write_text("\n".join(rules) + "\n")
+    packet = f"tcp 192.168.1.77 > 10.96.31.10:{port}"
+    words = ("--from-save", save, "--objects", OBJECTS, "--packet", packet)
+    code, out, _ = spoken("trace", *words)
+    assert code == 0
+    assert said in out
+    assert "no rule translated it" in out
+
+
 def test_what_a_link_decides_can_be_said(spoken: Spoken) -> None:
     calico = SAVES / "written" / "calico.save"
     words = ("--from-save", calico, "--packet", "tcp 10.0.0.5 > 10.96.0.10:80", "--minimal")
@@ -177,6 +199,7 @@ WRONG = [
     ),
     (("trace", "--from-save", "/nowhere", "--packet", PACKET), "/nowhere: No such file"),
     (("trace", "--packet", PACKET), "--packet goes with --from-save"),
+    (("trace", "a", "b", "--node", "n"), "--node goes with --from-save"),
     (("trace", "a", "b", "--objects", "OBJECTS"), "--objects goes with --from-save"),
     (("rules", "--from-save", "SAVE", "svc/web"), "names Service default/web"),
     (("rules", "--from-save", "SAVE", "storefrnt", "-n", "shop"), "svc/storefront -n shop?"),
