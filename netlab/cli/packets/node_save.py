@@ -12,11 +12,11 @@ from msgspec import Struct
 from netlab.cli import options
 from netlab.errors import InputError, Problem, UsageError
 from netlab.objects.addresses import canonical, is_address
-from netlab.pathcheck.world import World
-from netlab.saves.save import Save, SavedRules
 
 if TYPE_CHECKING:
     from netlab.objects.dump import Dump
+    from netlab.pathcheck.world import World
+    from netlab.saves.save import Save, SavedRules
     from netlab.trace.onsave import Node
 
 
@@ -86,6 +86,7 @@ def need_save(arguments: argparse.Namespace, *more: str) -> None:
 def read(arguments: argparse.Namespace) -> Given:
     """All of it; `InputError` for what cannot be read."""
     from netlab.cli.packets.proxy_input import read_text
+    from netlab.pathcheck.world import World
     from netlab.saves.inferred import addresses
     from netlab.saves.read import read as read_save
     from netlab.trace.cluster import foreign, world_of_cluster
