@@ -107,7 +107,7 @@ def holds(together: Sequence[Condition], packet: Packet) -> str:
     of = f"what is for {packet.destination}:{packet.dport}"
     if together[0].module == "owner":
         of = "its sender"
-    elif together[0].option == "--match-set" and "dst" not in together[0].values[-1]:
+    elif together[0].option == "--match-set" and "dst" not in " ".join(together[0].values[1:]):
         of = f"what is from {packet.source}:{packet.sport}"
     return f"'{said(together)}' holds of {of}"
 
