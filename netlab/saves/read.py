@@ -78,6 +78,7 @@ class _Reading(Struct):
         for one in found:
             rules = self._rules(one.table.family)
             rules.tables.append(one.table)
+            _check_policies(one)
             for chain, written in one.written.items():
                 rules.written[one.table.name, chain] = written
 
@@ -96,6 +97,17 @@ def _leave_out_twins(rules: SavedRules) -> None:
     if rules.ruleset.tables:
         of_iptables = [table for table in rules.tables if listing.is_of_iptables(table)]
         rules.tables = [table for table in rules.tables if table not in of_iptables]
+
+
+def _check_policies(listed: listing.Listed) -> None:
+    for name, chain in listed.table.chains.items():
+        if "policy " in chain.header and not _POLICY.search(chain.header):
+            written = listed.written[name]
+            said = f"chain {name} of {listed.table.name} has no policy that there is"
+            _refuse(written.file, max(written.line(1) - 1, 0), said)
+
+
+_POLICY = re.compile(r"policy (?:accept|drop);")
 
 
 def _half_listed(rules: SavedRules) -> Iterator[Remark]:

@@ -81,7 +81,7 @@ class HookedChain(NamedTuple):
 
 _BASE = re.compile(
     r"type (\w+) hook (\w+) (?:device \S+ )?priority (\w+|-\d+)(?: ([+-]) (\d+))?;"
-    r"(?: policy (\w+);)?"
+    r"(?: policy (accept|drop);)?"
 )
 _PRIORITIES = {
     "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,

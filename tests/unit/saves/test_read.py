@@ -125,6 +125,12 @@ BAD = [
     ("table ip nat {\n\tchain c {\n\t\taccept\n\t}\n", 4, "does not end"),
     ('{"nftables": [{"table": {"family": "ip", "na', 1, "cut off"),
     ('{"nftables": [{"table": {"family": "ip"}}]}', 1, "lacks 'name'"),
+    (
+        "table ip t {\n\tchain c {\n"
+        "\t\ttype filter hook input priority 0; policy x;\n\t\tdrop\n\t}\n}\n",
+        3,
+        "no policy that there is",
+    ),
     ('{"nftables": 3}', 1, "no listing of nft's"),
     ("[1, 2]", 1, "no listing of nft's"),
 ]
