@@ -61,6 +61,7 @@ def document(story: Story) -> dict[str, Any]:
         "dry": story.dry,
         "files": list(story.files),
         "untold": msgspec.to_builtins(story.untold),
+        "unsaved": list(story.unsaved),
         "agree": not story.agreement.difference and not story.agreement.open,
         "open": list(story.agreement.open),
         "difference": story.agreement.difference,

@@ -95,7 +95,16 @@ def told(
         files=tuple(files),
         untold=(*untold, *_not_understood(chosen.outcomes, rules)),
         causes=tuple(_causes(probe, went, world)),
+        unsaved=tuple(_unsaved(saved)),
     )
+
+
+def _unsaved(saved: SavedRules) -> Iterator[str]:
+    """Each program knows its own rules alone."""
+    if not saved.tables:
+        yield "nftables' own tables"
+    if not saved.ruleset.tables:
+        yield "rules of legacy iptables"
 
 
 def _causes(probe: ProbePacket, went: Journey, world: World) -> Iterator[Cause]:

@@ -200,6 +200,7 @@ class _Saved(Struct, rename="camel"):
     dry: bool = False
     files: tuple[str, ...] = ()
     untold: tuple[Untold, ...] = ()
+    unsaved: tuple[str, ...] = ()
     lookup: _LookUp | None = None
     counts: list[_Count] | None = None
     entered: str = ""
@@ -320,6 +321,7 @@ def _story(saved: _Saved) -> Story:
         turns=saved.why_not,
         files=saved.files,
         untold=saved.untold,
+        unsaved=saved.unsaved,
     )
 
 

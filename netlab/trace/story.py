@@ -82,7 +82,7 @@ class Story(Struct, frozen=True):
     `mattered` which of its fields rules asked for; `turns` why not, where that was asked. A `dry`
     one is told by rules alone: nothing was sent. `packets` are the captured copies of the packet
     and its answer. `files` are the saves that it is told by, of one that is; `untold` what those
-    leave open.
+    leave open, `unsaved` which kinds of rules are in none of them.
     """
 
     check: PathCheck
@@ -108,6 +108,7 @@ class Story(Struct, frozen=True):
     turns: tuple[Turn, ...] | None = None
     files: tuple[str, ...] = ()
     untold: tuple[Untold, ...] = ()
+    unsaved: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -60,4 +60,5 @@ def told_by(story: Story) -> str:
     """What the story stands on."""
     rules = story.agreement.steps
     files = ", ".join(story.files)
-    return f"told by {rules} rules of {files} alone: nothing was sent; {_NOT_SAVED}"
+    unsaved = "".join(f", nor {kind}" for kind in story.unsaved)
+    return f"told by {rules} rules of {files} alone: nothing was sent; {_NOT_SAVED}{unsaved}"

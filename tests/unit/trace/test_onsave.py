@@ -85,6 +85,13 @@ def test_each_rule_has_its_line() -> None:
     printed = "\n".join(trace.lines(found))
     assert "took     rule 1, docker-nft.save:116: to 10.96.31.10 tcp port 80" in printed
     assert "told by 12 rules of docker-nft.save alone" in printed
+    assert printed.endswith("links are in it, nor nftables' own tables")
+    listed = story(SERVICE, file.with_suffix(".nft"))
+    assert list(trace.lines(listed))[-1].endswith("in it, nor rules of legacy iptables")
+    together = story(
+        SERVICE, *(SAVES / "recorded" / f"firewalld-nftables.{end}" for end in ("save", "nft"))
+    )
+    assert list(trace.lines(together))[-1].endswith("links are in it")
 
 
 NODE_PORT = "tcp 192.168.1.77:40000 > 192.168.1.5:30080"
