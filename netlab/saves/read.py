@@ -12,6 +12,7 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.parse import parse_with_lines
 from netlab.saves import listing, listing_json, misprints
 from netlab.saves.save import Remark, Save, SavedRules, Written
+from netlab.simulation.nftables import is_base
 
 EXPECTED = "iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset on that node"
 
@@ -78,7 +79,7 @@ class _Reading(Struct):
         for one in found:
             rules = self._rules(one.table.family)
             rules.tables.append(one.table)
-            _check_policies(one)
+            self.remarks += _check_hooks(one)
             for chain, written in one.written.items():
                 rules.written[one.table.name, chain] = written
 
@@ -99,15 +100,18 @@ def _leave_out_twins(rules: SavedRules) -> None:
         rules.tables = [table for table in rules.tables if table not in of_iptables]
 
 
-def _check_policies(listed: listing.Listed) -> None:
+def _check_hooks(listed: listing.Listed) -> Iterator[Remark]:
+    """Refuse what no nft writes; tell of hooks that packets are not followed through."""
     for name, chain in listed.table.chains.items():
-        if "policy " in chain.header and not _POLICY.search(chain.header):
-            written = listed.written[name]
-            said = f"chain {name} of {listed.table.name} has no policy that there is"
-            _refuse(written.file, max(written.line(1) - 1, 0), said)
-
-
-_POLICY = re.compile(r"policy (?:accept|drop);")
+        if not chain.header.startswith("type "):
+            continue
+        written, whose = listed.written[name], f"chain {name} of {listed.table.name}"
+        line = max(written.line(1) - 1, 0)
+        hook = chain.header.partition(" hook ")[2].partition(" ")[0]
+        if hook in ("ingress", "egress"):
+            yield Remark(written.file, line, f"{whose} is at hook {hook}, which is not followed")
+        elif not is_base(chain.header):
+            _refuse(written.file, line, f"{whose} has no hook and policy that there are")
 
 
 def _half_listed(rules: SavedRules) -> Iterator[Remark]:

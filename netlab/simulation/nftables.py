@@ -88,6 +88,17 @@ _PRIORITIES = {
 }  # fmt: skip
 
 
+def is_base(header: str) -> bool:
+    """Whether a chain's header says where packets come to it by themselves."""
+    found = _BASE.fullmatch(header.strip())
+    if found is None or found[2] not in _HOOKS:
+        return False
+    return found[3] in _PRIORITIES or found[3].removeprefix("-").isdigit()
+
+
+_HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
+
+
 def base_chains(tables: Sequence[NftTable]) -> dict[str, list[HookedChain]]:
     """By hook, in the order in which a packet meets them: of two at the same place the younger is
     the first, and listings have the older before."""

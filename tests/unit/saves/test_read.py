@@ -129,7 +129,7 @@ BAD = [
         "table ip t {\n\tchain c {\n"
         "\t\ttype filter hook input priority 0; policy x;\n\t\tdrop\n\t}\n}\n",
         3,
-        "no policy that there is",
+        "no hook and policy that there are",
     ),
     ('{"nftables": 3}', 1, "no listing of nft's"),
     ("[1, 2]", 1, "no listing of nft's"),
@@ -192,6 +192,13 @@ def test_json_of_a_rule_that_nobody_knows_says_so() -> None:
     ]  # fmt: skip
     (table,) = read([("x", json.dumps({"nftables": entries}))]).families["ipv4"].tables
     assert table.chains["c"].rules == ('target queue {"num":1} accept',)
+
+
+def test_hooks_that_are_not_followed_are_remarked() -> None:
+    header = "type filter hook ingress devices = { eth0, eth1 } priority filter; policy accept;"
+    text = f"table inet t {{\n\tchain c {{\n\t\t{header}\n\t\tdrop\n\t}}\n}}\n"
+    (remark, _) = read([("x", text)]).remarks
+    assert str(remark) == "x:3: chain c of t is at hook ingress, which is not followed"
 
 
 def test_an_unread_chain_is_nowhere() -> None:
