@@ -83,7 +83,7 @@ def _said(condition: Condition, packet: Packet) -> tuple[str, str]:
                 f"it is {packet.ctstate}",
             )
         case "--probability":
-            return "the draw", f"the draw said no ({float(value):.0%})"
+            return "the draw", f"the draw said no ({_odds(value)})"
         case "--dst-type" | "--src-type":
             return "the address's type", f"{packet.destination} is no address of type {value}"
         case "-i" | "-o":
@@ -94,6 +94,13 @@ def _said(condition: Condition, packet: Packet) -> tuple[str, str]:
         case "--rcheck" | "--update":
             return "no affinity yet", "the client has not been sent there before"
     return condition.option, f"not {condition}"
+
+
+def _odds(value: str) -> str:
+    try:
+        return f"{float(value):.0%}"
+    except ValueError:  # words that no iptables would have taken
+        return value
 
 
 def _inside(network: str) -> str:

@@ -9,6 +9,7 @@ packets
 
 from __future__ import annotations
 
+import contextlib
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -145,7 +146,8 @@ def probability(rule: Rule) -> float | None:
     """The rule's `--probability`, or None."""
     for condition in rule.conditions:
         if condition.option == "--probability":
-            return float(condition.values[0])
+            with contextlib.suppress(ValueError, IndexError):  # of a save that somebody damaged
+                return float(condition.values[0])
     return None
 
 
