@@ -134,18 +134,20 @@ NOTHING: dict[str, list[object]] = {"directories": [], "mounts": [], "processes"
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
+def user() -> Iterator[User]:
     needs.root()
-    here = User(tmp_path)
-    here.install()
-    yield here
-    for running in here.started:
-        if running.poll() is None:
-            running.kill()
-            running.communicate()
-    if here.labs.exists():  # what a test that failed has left
-        here.file("test_last.py", f"{SHOP}def test_it(lab): pass\n")
-        here.start("test_last.py").communicate(timeout=SECONDS)
+    # Not below a worker's directory of a test of a long name: sockets' names have 107 bytes.
+    with tempfile.TemporaryDirectory() as place:
+        here = User(Path(place))
+        here.install()
+        yield here
+        for running in here.started:
+            if running.poll() is None:
+                running.kill()
+                running.communicate()
+        if here.labs.exists():  # what a test that failed has left
+            here.file("test_last.py", f"{SHOP}def test_it(lab): pass\n")
+            here.start("test_last.py").communicate(timeout=SECONDS)
 
 
 def test_a_lab_is_shared_by_a_module_or_a_tests_own(user: User) -> None:
