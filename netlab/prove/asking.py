@@ -14,6 +14,7 @@ from netlab.prove.space import (
     DPORT,
     IIF,
     LOOPBACK_LINK,
+    NO_LINK,
     PROTO,
     PROTOCOLS,
     SADDR,
@@ -36,8 +37,8 @@ def arriving(space: Space) -> Box:
 
 
 def own(space: Space) -> Box:
-    """Packets that the node sends."""
-    return ((SADDR, meet(space.local, space.all[SADDR])),)
+    """Packets that the node sends, which come in by no link."""
+    return ((SADDR, meet(space.local, space.all[SADDR])), (IIF, ((NO_LINK, NO_LINK),)))
 
 
 def _others(values: Values, space: Space) -> Values:

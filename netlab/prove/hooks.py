@@ -22,6 +22,7 @@ from netlab.prove.space import (
     NEW,
     NO_LINK,
     OIF,
+    SADDR,
     Region,
     Space,
     Values,
@@ -147,7 +148,7 @@ class Hooks:
         """A base chain and all that comes after it."""
         asked = self._walker.base(base.rules, base.table, base.chain, state, region)
         plain = {
-            way: self._by_policy(way, base) or self._follow(entry, behind, way.state, region)
+            way: self._by_policy(way, base) or self._further(entry, behind, way, state, region)
             for way in asked.going
             if way.state.to == state.to
         }
@@ -160,6 +161,24 @@ class Hooks:
             return self._sent_to(there, way.state)
 
         return self.diagrams.resumed(asked, plain, turned)
+
+    def _further(self, entry: str, behind: _At, way: Way, before: State, region: Region) -> Diagram:
+        """Behind a base chain that left the destination alone. What comes back by lo is asked there
+        by the source that it was given."""
+        state = way.state
+        given = self._address(state.source) if state.source != before.source else None
+        if behind.path != "loop" or given is None:
+            return self._follow(entry, behind, state, region)
+        there = self._follow(entry, behind, state, _with(region, SADDR, given))
+        return self.diagrams.fixed(there, SADDR, given)
+
+    def _address(self, source: str) -> int | None:
+        """That of a source that is one: whose a masquerade's is, only the kernel says."""
+        try:
+            values = self.space.network(source)
+        except ValueError:
+            return None
+        return values[0][0] if values else None
 
     def _by_policy(self, way: Way, base: Hooked) -> Diagram | None:
         """What becomes of those that no rule of a base chain accepted, if they do not go on."""

@@ -3,11 +3,26 @@
 import pytest
 from oracle import worlds
 
-from netlab.prove import plain
+from netlab.prove import asking, plain
 from netlab.prove.changed import changed_box
+from netlab.prove.classes import classes
 from netlab.prove.diagram import Diagrams, State, Way
+from netlab.prove.hooks import Hooks
 from netlab.prove.of_iptables import IptablesRules
-from netlab.prove.space import DADDR, DPORT, PROTO, SADDR, Space, meet, narrow, union, without
+from netlab.prove.question import whole
+from netlab.prove.space import (
+    DADDR,
+    DPORT,
+    IIF,
+    NO_LINK,
+    PROTO,
+    SADDR,
+    Space,
+    meet,
+    narrow,
+    union,
+    without,
+)  # fmt: skip
 from netlab.proxy.iptables.parse import parse
 
 SPACE = Space("ipv4", ("eth0", "cali+"), ["192.0.2.1"])
@@ -89,3 +104,32 @@ def test_only_what_may_differ_is_asked():
     assert DADDR in box
     wide = text.replace("-A FORWARD", "-A FORWARD -s 10.9.0.0/16 -j DROP\n-A FORWARD", 1)
     assert box_between(before, parse(wide)) == ()
+
+
+LOOPED = """\
+*nat
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -s 127.0.0.1 -j SNAT --to-source 192.0.2.1
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+-A INPUT -s 127.0.0.1 -j DROP
+COMMIT
+"""
+
+
+def test_what_comes_back_by_lo_is_asked_there_by_its_new_source():
+    hooks = Hooks([IptablesRules(parse(LOOPED), SPACE)], SPACE, Diagrams(SPACE.tops))
+    (source,) = asking.sources("node", SPACE, ())
+    (to,) = (narrow(whole(SPACE, source), ((DADDR, SPACE.network("192.0.2.1")),)),)
+    ends = {
+        (leaf.ends.ways[0][0].at, leaf.ends.ways[0][0].state.source)
+        for leaf in classes(hooks.ends("OUTPUT", to.region), to.region)
+    }
+    assert ends == {("delivered", "192.0.2.1"), ("delivered", "")}
+
+
+def test_what_the_node_sends_comes_in_by_no_link():
+    (source,) = asking.sources("node", SPACE, ())
+    assert whole(SPACE, source)[IIF] == ((NO_LINK, NO_LINK),)
