@@ -37,6 +37,12 @@ class Rewrite(Struct, frozen=True):
     before: str
     after: str
 
+    @property
+    def is_of_port(self) -> bool:
+        """Whether the address stayed. As a source's that need be no rule's doing: connection
+        tracking tells flows apart so that would else have the same ends."""
+        return split(self.before)[0] == split(self.after)[0]
+
 
 class Journey(Struct, frozen=True):
     """What became of one probe.

@@ -221,7 +221,7 @@ def recorded(check: PathCheck, result: CheckResult, world: World) -> PathCheck |
     if check.sender.name not in _ends(result):  # to itself it goes masqueraded, by chance
         expect = replace(
             expect,
-            masquerade_at=_at(result.journey.snats, check, world),
+            masquerade_at=_at(_masquerades(result.journey, check), check, world),
             source_seen=_source(result.journey, world),
         )
     return replace(check, expect=expect)
@@ -248,6 +248,12 @@ def _at(changes: Sequence[Rewrite], check: PathCheck, world: World) -> str | Non
     if check.target.by == "loadBalancer" and place == world.announcer(key):
         return AT_ANNOUNCER
     return AT_SENDER if check.sender.is_pod else place
+
+
+def _masquerades(journey: Journey, check: PathCheck) -> Sequence[Rewrite]:
+    """Of who has not the node's address already, only what gave him another one."""
+    of_node = not check.sender.is_pod
+    return [change for change in journey.snats if of_node or not change.is_of_port]
 
 
 def _source(journey: Journey, world: World) -> str | None:

@@ -165,9 +165,12 @@ def _wrong_source(trial: Trial, journeys: Sequence[Journey], world: World) -> It
 def _wrong_places(trial: Trial, journeys: Sequence[Journey]) -> Iterator[str]:
     expect = trial.check.expect
     yield from _wrong_place("DNAT", trial, expect.dnat_at, journeys, lambda each: each.dnats)
-    yield from _wrong_place(
-        "masquerade", trial, expect.masquerade_at, journeys, lambda each: each.snats
-    )
+    snats = _disguises if expect.masquerade_at == NOWHERE else lambda each: each.snats
+    yield from _wrong_place("masquerade", trial, expect.masquerade_at, journeys, snats)
+
+
+def _disguises(journey: Journey) -> tuple[Rewrite, ...]:
+    return tuple(change for change in journey.snats if not change.is_of_port)
 
 
 def _wrong_place(

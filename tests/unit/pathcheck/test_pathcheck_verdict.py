@@ -138,6 +138,16 @@ def test_where_addresses_were_changed() -> None:
     assert reasons(trial(masquerade_at="n2"), arrived()).endswith("it never passed n2")
 
 
+def test_another_port_alone_is_no_masquerade() -> None:
+    """Two flows that would have the same ends are told apart so by connection tracking."""
+    apart = arrived(snats=(Rewrite("n1", "10.244.1.7:4000", "10.244.1.7:1024"),))
+    assert reasons(trial(masquerade_at="none"), apart) == ""
+    own = arrived(snats=(Rewrite("n1", "10.0.0.1:4000", "10.0.0.1:1024"),))
+    assert reasons(trial(masquerade_at="n1"), own) == ""
+    hidden = arrived(snats=(Rewrite("n1", "[fd00::7]:4000", "[fd00::1]:4000"),))
+    assert "became [fd00::1]:4000, expected nowhere" in reasons(trial(masquerade_at="none"), hidden)
+
+
 def test_a_real_connection_counts_too() -> None:
     found = reasons(trial(), arrived(), talk=Talk(False, error="timed out"))
     assert "a real connection was not: timed out" in found
