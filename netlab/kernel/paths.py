@@ -182,6 +182,19 @@ def runtime_socket(directory: Path) -> Path:
     return directory / "runtime.sock"
 
 
+LONGEST_SOCKET = 107
+"""Bytes of a unix socket's path, see unix(7)."""
+
+
+def sockets(directory: Path) -> tuple[Path, ...]:
+    """All of a lab's sockets."""
+    single = (api_socket, kubelet_socket, responder_socket, runtime_socket)
+    return (
+        *(socket(directory) for socket in single),
+        *(names_socket(directory, which) for which in NAMES),
+    )
+
+
 def runtime_log(directory: Path) -> Path:
     """What that process wrote to its standard output and error."""
     return processes(directory) / "runtime.log"

@@ -1,4 +1,4 @@
-"""Where labs are kept somebody else keeps things too: netlab lists, uses and takes away its own."""
+"""Where labs are kept: somebody else keeps things there too, or its name is too long."""
 
 from __future__ import annotations
 
@@ -59,3 +59,12 @@ def test_a_lab_takes_no_place_that_is_taken(here: Machine) -> None:
     refused = here.netlab("up", here.lab_file(LAB.replace("NAME", "theirs")), code=1)
     assert "is there, and no lab's" in refused.stderr
     assert "NETLAB_RUN" in refused.stderr
+
+
+def test_a_directory_of_too_long_a_name_is_refused_at_once(tmp_path: Path) -> None:
+    with machine(tmp_path / ("long" * 25)) as here:
+        here.base.mkdir()
+        refused = here.netlab("up", here.lab_file(LAB.replace("NAME", "ours")), code=2)
+        assert "bytes; the kernel takes 107" in refused.stderr
+        assert "NETLAB_RUN" in refused.stderr
+        assert not (here.base / "run").exists()
