@@ -12,9 +12,11 @@ import ctypes
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from netlab.errors import KernelRefused
 from netlab.kernel import files, syscalls
 
 # The same numbers on every architecture: these calls are younger than the unified table.
@@ -31,6 +33,8 @@ _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x2, 0x10
 # A `..` is refused (EAGAIN) if anything is renamed or mounted meanwhile, wherever: so often it is
 # tried again, which is seldom needed twice unless somebody does nothing else.
 _RESOLVE_TRIES = 128
+_BUSY_TRIES = 1000
+"""A millisecond apart."""
 
 CLONE_NEWNS = 0x20000
 _MS_SLAVE = 0x80000
@@ -257,8 +261,19 @@ def _make_root(place: int) -> None:
 
 
 def make_read_only(place: int) -> None:
-    """Let nobody write any more by the mount that a descriptor names."""
-    _restrict(place, ("ro",), recursive=False)
+    """Let nobody write any more by the mount that a descriptor names.
+
+    It is busy as long as a process that another thread forks meanwhile has not yet let go of the
+    files that were open then: until it has become its program.
+    """
+    for left in reversed(range(_BUSY_TRIES)):
+        try:
+            _restrict(place, ("ro",), recursive=False)
+            return
+        except KernelRefused as error:
+            if error.errno != errno.EBUSY or not left:
+                raise
+            time.sleep(0.001)
 
 
 def make_private(target: Path) -> None:

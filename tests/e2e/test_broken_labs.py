@@ -34,7 +34,10 @@ apiVersion: netlab/v1
 kind: Lab
 metadata: {{name: b}}
 spec:
-  nodes: [{{name: worker001}}, {{name: worker002}}, {{name: worker003}}]
+  nodes: # the last one is switched off: kube-dns is elsewhere
+  - {{name: worker001}}
+  - {{name: worker002}}
+  - {{name: worker003, taints: [{{key: for, value: away, effect: NoSchedule}}]}}
   nodeLifecycle: {{nodeMonitorGracePeriod: 600s}}
   {}
 ---

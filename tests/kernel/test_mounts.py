@@ -226,3 +226,32 @@ def test_the_root_of_a_chroot_is_that_of_the_namespace_as_well(tmp_path: Path) -
         assert done.stdout.split() == ["lib", "lib64", "proc", "usr"]
         inside.communicate()
     assert inside.returncode == 0
+
+
+BUSY = """
+import os, sys, time
+from pathlib import Path
+from netlab.kernel import mounts, syscalls
+mounts.leave_machines_mounts()
+syscalls.mount("", Path("/"), flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
+place = Path(sys.argv[1])
+syscalls.mount("netlab", place, "tmpfs")
+file = os.open(place / "file", os.O_CREAT | os.O_WRONLY)
+if not os.fork():  # as one that another thread forks, and that is yet to become its program
+    time.sleep(0.1)
+    os._exit(0)
+os.close(file)
+with mounts.opened(place) as tree:
+    mounts.make_read_only(tree)
+try:
+    (place / "other").touch()
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_a_mount_is_made_read_only_once_nobody_has_a_file_of_it_any_more(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BUSY, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("Read-only file system\n", "")
