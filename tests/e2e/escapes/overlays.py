@@ -74,6 +74,7 @@ for number, secret in enumerate({list(SECRETS)!r}):
                     except OSError as error:
                         print(error)
                 show(path)
+            libc.renameat2(-100, own.encode(), -100, secret.encode(), flag)  # others try it as well
         except OSError as error:
             print(error)
 """,
