@@ -91,7 +91,7 @@ def up(
     require(wanted, manifest.objects)
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(wanted.name)
-    _require_short(directory)
+    basedir.refuse_long(directory)
     basedir.refuse_others(directory)
     with (
         _taken_down_if_it_fails(directory, progress) as keeper,
@@ -317,17 +317,6 @@ def _tear_down(directory: Path) -> None:
     from netlab.kernel import teardown  # what is seldom needed makes nobody wait
 
     teardown.teardown(directory)
-
-
-def _require_short(directory: Path) -> None:
-    """The kernel bounds the paths of sockets: without them nothing of the lab could be reached."""
-    longest = max(paths.sockets(directory), key=lambda path: len(os.fsencode(path)))
-    if (length := len(os.fsencode(longest))) > paths.LONGEST_SOCKET:
-        raise UsageError(
-            f"the path of a socket, {longest}, has {length} bytes; "
-            f"the kernel takes {paths.LONGEST_SOCKET}",
-            hint=f"a shorter name for the lab, or for the directory in {paths.RUN_VARIABLE}",
-        )
 
 
 def need_root(verb: str) -> None:

@@ -12,10 +12,10 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from netlab.errors import KernelRefused
+from netlab.errors import KernelRefused, UsageError
 from netlab.kernel import files, lock, paths
 
 # Which directories netlab made: labs' own, and of the two base directories those that the last lab
@@ -31,19 +31,22 @@ def lab_dirs() -> list[Path]:
     """The directories of all labs on this machine, by name; what else lies there is not ours."""
     base = paths.run_dir()
     try:
-        entries = sorted(entry for entry in base.iterdir() if entry.is_dir())
+        entries = sorted(base.iterdir())
     except FileNotFoundError:
         return []
-    return [entry for entry in entries if is_lab(entry)] if entries else []
+    return _labs(base, entries)
 
 
 def is_lab(directory: Path) -> bool:
     """Whether netlab made it, and it is there; who is not root is told of what is mounted alone."""
-    if not directory.is_dir() or directory.is_symlink():
-        return False
-    return Path(os.path.realpath(directory)) in labs_mounted() or directory in _made(
-        directory.parent
-    )
+    return bool(_labs(directory.parent, [directory]))
+
+
+def _labs(base: Path, entries: Iterable[Path]) -> list[Path]:
+    """Those of a base directory's entries that are labs'."""
+    there = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
+    ours = {*labs_mounted(), *_made(base)} if there else set()
+    return [entry for entry in there if entry in ours or Path(os.path.realpath(entry)) in ours]
 
 
 def labs_mounted() -> list[Path]:
@@ -73,6 +76,18 @@ def refuse_others(directory: Path) -> None:
             f"{directory} is there, and no lab's",
             errno.EEXIST,
             hint=f"another name for the lab, or another directory in {paths.RUN_VARIABLE}",
+        )
+
+
+def refuse_long(directory: Path) -> None:
+    """`UsageError` where the kernel would not take the paths of a lab's sockets, without which
+    nothing of it could be reached."""
+    longest = max(paths.sockets(directory), key=lambda path: len(os.fsencode(path)))
+    if (length := len(os.fsencode(longest))) > paths.LONGEST_SOCKET:
+        raise UsageError(
+            f"the path of a socket, {longest}, has {length} bytes; "
+            f"the kernel takes {paths.LONGEST_SOCKET}",
+            hint=f"a shorter name for the lab, or for the directory in {paths.RUN_VARIABLE}",
         )
 
 
@@ -157,12 +172,13 @@ def remove_if_unused(base: Path) -> None:
     To be called under `locked`, or another lab could come meanwhile.
     """
     _drop_locks_of_nobody(base)
-    _keep_notes(base, {each for each in _made(base) if each.exists()})
+    made = {each for each in _made(base) if each.exists()}
+    _keep_notes(base, made)
     others = [entry for entry in base.iterdir() if entry.name not in (_MADE, _LOCK)]
-    if any(entry in _made(base) or is_lab(entry) for entry in others):
+    if not made.isdisjoint(others) or _labs(base, others):
         return
     with _interrupted_later():
-        _remove(base, _made(base), is_empty=not others)
+        _remove(base, made, is_empty=not others)
 
 
 def _remove(base: Path, made: set[Path], *, is_empty: bool) -> None:
