@@ -12,7 +12,6 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -150,7 +149,7 @@ class ConfinedProgram(Program):
         self._make_places()
         log = self._directory / f"{self._identity.stem}.check"
         log.unlink(missing_ok=True)
-        child = await self._started(command, netns, log)
+        child = await self._spawned(command, netns, log)
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
                 await ended(os.pidfd_open(child.pid))
@@ -224,7 +223,7 @@ class ConfinedProgram(Program):
     async def _spawn(self) -> None:
         self._reload_wanted = False  # it begins with the files as they are
         log_start = self.log.stat().st_size if self.log.exists() else 0
-        child = await self._started(self._arguments, self._netns, self.log)
+        child = await self._spawned(self._arguments, self._netns, self.log)
         try:
             self._remember(child.pid)
         except OSError:  # the next controller would not find it
@@ -240,28 +239,26 @@ class ConfinedProgram(Program):
             said = said if code is not None else f"no answer in {_READY_SECONDS:g} s\n{said}"
             raise CommandFailed(self._arguments, code or -15, said) from None
 
-    async def _started(
+    async def _spawned(
         self, command: Sequence[str], netns: int | Path | None, log: Path
     ) -> process.Process:
         """Start it from a thread, as to fork all that we are takes its time. Who is cancelled
         meanwhile leaves nothing that runs."""
-        start = partial(
-            process.spawn,
-            command,
-            owner=self._owner,
-            netns=netns,
-            log=log,
-            env={},
-            confinement=self._confinement(),
-        )
-        starting = asyncio.ensure_future(in_thread(start))
+        confinement, spawned = self._confinement(), list[process.Process]()
+
+        def spawn() -> None:
+            child = process.spawn(
+                command, owner=self._owner, netns=netns, log=log, env={}, confinement=confinement
+            )
+            spawned.append(child)
+
         try:
-            return await asyncio.shield(starting)
+            await in_thread(spawn)
         except asyncio.CancelledError:
-            await asyncio.wait([starting])
-            if starting.exception() is None:
-                await in_thread(starting.result().end, 0.0)
+            for child in spawned:
+                await in_thread(child.end, 0.0)
             raise
+        return spawned[0]
 
     def _confinement(self) -> Confinement:
         # Many close the descriptors listed there, or, without the list, all there could be.
