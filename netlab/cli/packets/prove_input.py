@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from netlab.cli import options
+from netlab.cli.packets import paper_lab
 from netlab.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -109,45 +110,27 @@ def _families(lab: Lab) -> list[Family]:
 
 def _on_paper(arguments: argparse.Namespace) -> Input:
     """All nodes of a manifest's lab."""
-    return _of_paper(_settled(arguments), arguments)
+    return _of_paper(paper_lab.settled(arguments.filename), arguments)
 
 
 def in_both_modes(arguments: argparse.Namespace) -> tuple[Input, Input]:
     """The same in iptables mode and in nftables mode."""
     from msgspec.structs import replace
 
-    paper = _settled(arguments)
+    paper = paper_lab.settled(arguments.filename)
     first = replace(paper, lab=replace(paper.lab, proxy_mode="iptables"))
     second = replace(paper, lab=replace(paper.lab, proxy_mode="nftables"))
     return _of_paper(first, arguments), _of_paper(second, arguments)
 
 
-def _settled(arguments: argparse.Namespace) -> PaperLab:
-    """What the files come to."""
-    from netlab import manifest, onpaper
-
-    read = manifest.load(arguments.filename)
-    if read.lab is None:
-        raise UsageError("these files have no Lab", hint="kind: Lab says which nodes there are")
-    return onpaper.settled(read)
-
-
 def _of_paper(paper: PaperLab, arguments: argparse.Namespace) -> Input:
     """Its nodes with their rules."""
     from netlab import onpaper
-    from netlab.pathcheck.world import world_of
     from netlab.prove.ground import Node
     from netlab.prove.intake import of_rules
     from netlab.trace.routing import router_of
 
-    world = world_of(
-        paper.lab,
-        services=paper.services,
-        slices=paper.slices,
-        pods=paper.pods,
-        nodes=paper.nodes,
-        netns=lambda _: Path(),
-    )
+    world = paper_lab.world(paper)
     router, nodes = router_of(world, paper.lab), []
     for name in _named([node.name for node in paper.lab.nodes], arguments.node):
         rules = {family: onpaper.ruleset(paper, name, family) for family in _families(paper.lab)}

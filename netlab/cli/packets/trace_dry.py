@@ -6,11 +6,10 @@ import argparse
 import json
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import terminal
-from netlab.cli.packets import trace_options, trace_show
+from netlab.cli.packets import paper_lab, trace_options, trace_show
 from netlab.cli.packets.trace_options import Asked
 from netlab.errors import UsageError
 
@@ -50,23 +49,11 @@ def show(story: Story, arguments: argparse.Namespace) -> int:
 
 
 def _story(wanted: Asked, arguments: argparse.Namespace) -> Story:
-    from netlab import manifest, onpaper
-    from netlab.pathcheck.world import world_of
     from netlab.trace.dry import Asking, rehearsed
     from netlab.trace.routing import router_of
 
-    read = manifest.load(arguments.filename)
-    if read.lab is None:
-        raise UsageError("these files have no Lab", hint="kind: Lab says which nodes there are")
-    paper = onpaper.settled(read)
-    world = world_of(
-        paper.lab,
-        services=paper.services,
-        slices=paper.slices,
-        pods=paper.pods,
-        nodes=paper.nodes,
-        netns=lambda _: Path(),
-    )
+    paper = paper_lab.settled(arguments.filename)
+    world = paper_lab.world(paper)
     check = trace_options.check(wanted, world, arguments)
     asked = Asking(arguments.source_port, arguments.about, arguments.ct)
     return rehearsed(check, world, paper.lab, router_of(world, paper.lab), _rules(paper), asked)
