@@ -1,0 +1,380 @@
+"""One rule of nftables as steps. What is understood is what `simulation.nft_rule` understands.
+
+A rule that looks something up in a map becomes a step for each element, of a draw one that
+chooses. A set that packets fill (affinity) is taken to be empty: whoever asks is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netlab.prove import ends
+from netlab.prove.space import (
+    DADDR,
+    DPORT,
+    IIF,
+    OIF,
+    PROTO,
+    PROTOCOLS,
+    SADDR,
+    SPORT,
+    STATES,
+    WITH_PORTS,
+    Box,
+    Space,
+    Values,
+    both,
+    ports,
+    union,
+)
+from netlab.prove.steps import (
+    Action,
+    Choose,
+    Disguise,
+    End,
+    Go,
+    Mark,
+    MarkIs,
+    Return,
+    Step,
+    Test,
+    Tracked,
+    Unknown,
+    Untrack,
+)
+from netlab.simulation import nft_rule as nft
+from netlab.simulation.hooks import DanglingJump
+from netlab.simulation.nft_match import Sets
+
+
+class _Draft(Struct, frozen=True):
+    """A rule as far as it is read."""
+
+    box: Box = ()
+    tests: tuple[Test, ...] = ()
+    actions: tuple[Action, ...] = ()
+    chance: float = 1.0
+    unknown: tuple[str, ...] = ()
+
+    def step(self, number: int, *more: Action) -> Step:
+        """As the step it is, with more to do."""
+        actions = (*self.actions, *more)
+        return Step(number, (self.box,), actions, self.tests, self.chance, self.unknown)
+
+    def within(self, box: Box) -> _Draft | None:
+        """With more to be asked; None if nothing passes."""
+        met = both(self.box, box)
+        return None if met is None else replace(self, box=met)
+
+
+class _Odd(Exception):
+    """Words that nobody here understands."""
+
+
+class Reader:
+    """Makes steps of rules."""
+
+    def __init__(self, sets: Sets, space: Space) -> None:
+        self._sets, self._space = sets, space
+
+    def steps(self, number: int, text: str) -> Iterator[Step]:
+        """Of one rule."""
+        drafts = [_Draft()]
+        phrases = nft.parse_rule(text)
+        for at, phrase in enumerate(phrases):
+            if isinstance(phrase, nft.Idle | nft.Remember):
+                continue
+            if isinstance(phrase, nft.Match) and any(draft.actions for draft in drafts):
+                yield from self._done_before(number, drafts)
+                drafts = [replace(draft, actions=()) for draft in drafts]
+            try:
+                found = list(self._read(phrase, drafts))
+            except (_Odd, ValueError, KeyError, DanglingJump):
+                found = list(_puzzled(phrase, drafts))
+            if isinstance(phrase, nft.VerdictMap) or _chooses(phrase):
+                yield from self._of_map(number, found, phrases[at + 1 :])
+                return
+            drafts = found
+        for draft in drafts:
+            yield draft.step(number)
+
+    def _done_before(self, number: int, drafts: Sequence[_Draft]) -> Iterator[Step]:
+        """What a rule does before it asks more is done to all that came so far."""
+        for draft in drafts:
+            asks_mark = any(isinstance(test, MarkIs) for test in draft.tests)
+            odd = asks_mark or draft.chance < 1.0
+            yield draft.step(number, *([Unknown("a condition behind a statement")] if odd else []))
+
+    def _of_map(
+        self, number: int, drafts: Sequence[_Draft], rest: Sequence[nft.Phrase]
+    ) -> Iterator[Step]:
+        more = [one for one in rest if not isinstance(one, nft.Idle)]
+        for draft in drafts:
+            ended = bool(draft.actions) and isinstance(draft.actions[-1], _LAST)
+            yield draft.step(number, *([Unknown(more[0].text)] if more and not ended else []))
+
+    def _read(self, phrase: nft.Phrase, drafts: Sequence[_Draft]) -> Iterator[_Draft]:
+        match phrase:
+            case nft.Match():
+                for draft in drafts:
+                    yield from self._matched(phrase, draft)
+            case nft.VerdictMap():
+                for draft in drafts:
+                    yield from self._mapped(phrase.selector, phrase.elements, draft, _verdict)
+            case nft.Nat(selector=nft.Selector()):
+                assert phrase.selector is not None
+                for draft in drafts:
+                    yield from self._mapped(
+                        phrase.selector, phrase.elements, draft, lambda to: self._nat(phrase, to)
+                    )
+            case _:
+                action = self._action(phrase)
+                for draft in drafts:
+                    yield replace(draft, actions=(*draft.actions, *action))
+
+    def _action(self, phrase: nft.Phrase) -> tuple[Action, ...]:
+        match phrase:
+            case nft.Verdict():
+                return _verdict(phrase.text)
+            case nft.Nat():
+                return self._nat(phrase, phrase.to)
+            case nft.SetMark():
+                return (_marked(phrase),)
+            case nft.NoTrack():
+                return (Untrack(),)
+            case nft.Unknown():
+                return (Unknown(phrase.text),)
+        raise _Odd
+
+    def _nat(self, phrase: nft.Nat, to: str) -> tuple[Action, ...]:
+        match phrase.kind:
+            case "dnat":
+                return (ends.destination(to, self._space),)
+            case "redirect":
+                return (ends.redirected(to.removeprefix(":"), self._space),)
+            case "snat":
+                return (Disguise(ends.source(to)),)
+            case "masquerade":
+                return (Disguise("masquerade"),)
+
+    # -- conditions
+
+    def _matched(self, phrase: nft.Match, draft: _Draft) -> Iterator[_Draft]:
+        selector, known = phrase.selector, self._known(phrase.elements)
+        if selector.draw:
+            chance = len([key for key in known if int(key) < selector.draw]) / selector.draw
+            chance = 1.0 - chance if phrase.negated else chance
+            yield replace(draft, chance=draft.chance * chance)
+        elif len(selector.fields) > 1:
+            if phrase.negated:
+                raise _Odd
+            for key in known:
+                yield from self._at_key(selector, key, draft)
+        else:
+            yield from self._one_field(selector, known, draft, phrase.negated)
+
+    def _one_field(
+        self, selector: nft.Selector, known: Mapping[str, str], draft: _Draft, negated: bool
+    ) -> Iterator[_Draft]:
+        name = selector.fields[0]
+        if name == "mark":
+            yield from _of_marks(selector, known, draft, negated)
+        elif name in ("ct state", "ct status"):
+            yield replace(draft, tests=(*draft.tests, _tracked(name, known, negated)))
+        else:
+            box = self._box(name, known, negated)
+            if box is not None and (found := draft.within(box)) is not None:
+                yield found
+
+    def _known(self, elements: nft.Elements) -> Mapping[str, str]:
+        if elements.name and self._sets.is_dynamic(elements.name):
+            return {}
+        return self._sets.of(elements)
+
+    def _mapped(
+        self,
+        selector: nft.Selector,
+        elements: nft.Elements,
+        draft: _Draft,
+        action: Callable[[str], tuple[Action, ...]],
+    ) -> Iterator[_Draft]:
+        known = self._known(elements)
+        if not selector.draw:
+            for key, text in known.items():
+                for found in self._at_key(selector, key, draft):
+                    yield replace(found, actions=(*found.actions, *action(text)))
+            return
+        if not all(key.isdigit() and int(key) < selector.draw for key in known):
+            raise _Odd
+        ways = [(1 / selector.draw, action(text)[0]) for text in known.values()]
+        yield replace(draft, actions=(*draft.actions, Choose(tuple(ways))))
+
+    def _at_key(self, selector: nft.Selector, key: str, draft: _Draft) -> Iterator[_Draft]:
+        parts = key.split(" . ")
+        if len(parts) != len(selector.fields):
+            raise _Odd
+        box: Box | None = ()
+        for name, part in zip(selector.fields, parts, strict=True):
+            if name == "mark":
+                mask = selector.mask if selector.mask is not None else 0xFFFFFFFF
+                draft = replace(draft, tests=(*draft.tests, MarkIs(int(part, 0), mask)))
+                continue
+            if name in ("ct state", "ct status"):
+                draft = replace(draft, tests=(*draft.tests, _tracked(name, {part: ""}, False)))
+                continue
+            asked = self._box(name, {part: ""}, negated=False)
+            box = both(box, asked) if asked is not None and box is not None else None
+        if box is not None and (found := draft.within(box)) is not None:
+            yield found
+
+    def _box(self, name: str, known: Mapping[str, str], negated: bool) -> Box | None:
+        """What a field has to be; None for what is never so."""
+        if name == "nfproto":
+            return () if (self._space.family in known) != negated else None
+        at, read = _FIELDS[name]
+        values = union(each for key in known for each in read(key, self._space))
+        if negated:
+            values = self._space.but(at, values)
+        if not values or not self._has(name):
+            return None
+        box: Box = ((at, values),)
+        carried = _CARRIED.get(name.split()[0])
+        return box if carried is None else both(box, ((PROTO, carried),))
+
+    def _has(self, name: str) -> bool:
+        """Whether packets of this family have such a field."""
+        family = name.split()[0]
+        return family not in ("ip", "ip6") or (family == "ip") == (self._space.family == "ipv4")
+
+
+def _chooses(phrase: nft.Phrase) -> bool:
+    return isinstance(phrase, nft.Nat) and phrase.selector is not None
+
+
+def _puzzled(phrase: nft.Phrase, drafts: Sequence[_Draft]) -> Iterator[_Draft]:
+    for draft in drafts:
+        if isinstance(phrase, nft.Match):
+            yield replace(draft, unknown=(*draft.unknown, phrase.text))
+        else:
+            yield replace(draft, actions=(*draft.actions, Unknown(phrase.text)))
+
+
+_LAST = (End, Return, Go, Choose, Disguise, Unknown)
+
+
+def _rejection(text: str) -> str:
+    """`with icmp port-unreachable`; without words it is that."""
+    words = text.split()
+    if "tcp" in words:
+        return "tcp-reset"
+    return words[-1] if words else "port-unreachable"
+
+
+def _verdict(text: str) -> tuple[Action, ...]:
+    word, _, to = text.partition(" ")
+    match word:
+        case "accept":
+            return (End("accepted"),)
+        case "drop":
+            return (End("dropped"),)
+        case "reject":
+            return (End("rejected", _rejection(to)),)
+        case "return":
+            return (Return(),)
+        case "continue":
+            return ()
+        case "jump" | "goto":
+            return (Go(to, word == "goto"),)
+    raise _Odd
+
+
+def _marked(phrase: nft.SetMark) -> Mark:
+    keep, flip = 0xFFFFFFFF, 0
+    for operation, number in phrase.operations:
+        match operation:
+            case "=":
+                keep, flip = 0, number
+            case "|":
+                keep, flip = keep & ~number, (flip & ~number) ^ number
+            case "&":
+                keep, flip = keep & number, flip & number
+            case "^":
+                flip ^= number
+    return Mark(keep, flip)
+
+
+def _of_marks(
+    selector: nft.Selector, known: Mapping[str, str], draft: _Draft, negated: bool
+) -> Iterator[_Draft]:
+    mask = selector.mask if selector.mask is not None else 0xFFFFFFFF
+    tests = [MarkIs(int(key, 0), mask, negated) for key in known]
+    if negated:
+        yield replace(draft, tests=(*draft.tests, *tests))
+        return
+    for test in tests:
+        yield replace(draft, tests=(*draft.tests, test))
+
+
+def _tracked(name: str, known: Mapping[str, str], negated: bool) -> Tracked:
+    if name == "ct status":
+        if set(known) - {"dnat", "snat"}:
+            raise _Odd
+        return Tracked((), "dnat" in known, "snat" in known, negated)
+    words = {word.upper() for word in known}
+    if words - {*STATES}:
+        raise _Odd
+    states = union((at, at) for at, word in enumerate(STATES) if word in words)
+    return Tracked(states, negated=negated)
+
+
+def _address(text: str, space: Space) -> Values:
+    return space.network(text)
+
+
+def _link(text: str, space: Space) -> Values:
+    return space.link(text.strip('"'), "*")
+
+
+def _port(text: str, space: Space) -> Values:
+    del space
+    return (ports(text, "-"),)
+
+
+def _protocol(text: str, space: Space) -> Values:
+    del space
+    number = PROTOCOLS[text] if text in PROTOCOLS else int(text)
+    return ((number, number),)
+
+
+_Read = Callable[[str, Space], Values]
+
+_CARRIED: Mapping[str, Values] = MappingProxyType(
+    {
+        "th": WITH_PORTS,
+        **{name: ((PROTOCOLS[name],) * 2,) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
+    }
+)
+
+_FIELDS: Mapping[str, tuple[int, _Read]] = MappingProxyType(
+    {
+        "ip saddr": (SADDR, _address),
+        "ip6 saddr": (SADDR, _address),
+        "ip daddr": (DADDR, _address),
+        "ip6 daddr": (DADDR, _address),
+        "ip protocol": (PROTO, _protocol),
+        "ip6 nexthdr": (PROTO, _protocol),
+        "l4proto": (PROTO, _protocol),
+        "iifname": (IIF, _link),
+        "iif": (IIF, _link),
+        "oifname": (OIF, _link),
+        "oif": (OIF, _link),
+        "fib saddr type": (SADDR, ends.kind),
+        "fib daddr type": (DADDR, ends.kind),
+        **{f"{name} sport": (SPORT, _port) for name in _CARRIED},
+        **{f"{name} dport": (DPORT, _port) for name in _CARRIED},
+    }
+)
