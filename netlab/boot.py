@@ -3,9 +3,9 @@
     python -m netlab.boot READY_FD
 
 Importing the controller's modules is by far the most of its start. Meanwhile a thread reads from
-standard input which lab it is (its directory, a line), starts the responder in a process of its
-own, has the kernel build the network, and the lab's CA made. When whoever started us ends without a
-word, so do we.
+standard input which lab it is (its directory, a line) and has the lab's CA made, and a process
+forked off before connects the nodes and becomes the responder (`zygote`). When whoever started us
+ends without a word, so do we.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from netlab import inventory, standing
-from netlab.kernel import files, lock, netns, paths, syscalls
+from netlab.kernel import files, lock, paths, syscalls
 from netlab.kernel.process import Process
 from netlab.view.escape import escape
-from netlab.workload import launch
+from netlab.zygote import Zygote
 
 log = logging.getLogger("netlab")
 
@@ -59,9 +59,10 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     _raise_file_limit()
     syscalls.give_back_freed_memory(64 << 10)  # rules of 1,000 Services are 10 MB of text at a time
+    zygote = Zygote(_connect_nodes)
     gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(2, "beginning") as thread:
-        beginning = thread.submit(_begin, stack, thread)
+        beginning = thread.submit(_begin, stack, thread, zygote)
         with _without_certificates():
             from netlab import daemon
         log.info("the controller's modules are imported")
@@ -74,16 +75,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _begin(stack: contextlib.ExitStack, thread: ThreadPoolExecutor) -> Begun | None:
+def _begin(stack: contextlib.ExitStack, thread: ThreadPoolExecutor, zygote: Zygote) -> Begun | None:
     """Begin what needs the lab alone; None if another controller runs it."""
+    stack.callback(zygote.close)
     directory = _told()
     if not stack.enter_context(lock.held(paths.controller_pid(directory))):
         sys.stderr.write("another controller runs this lab\n")
         return None
     log.info("the controller starts")
-    responder = launch.ensure_started(directory, owner=netns.owner(directory) or "")
+    responder, network = zygote.take(directory), thread.submit(zygote.wait)
     thread.submit(_ensure_authority, directory)
-    return Begun(directory, responder, thread.submit(_ensure_network, directory))
+    return Begun(directory, responder, network)
 
 
 def _told() -> Path:
@@ -102,17 +104,17 @@ def _told() -> Path:
 @contextlib.contextmanager
 def _without_certificates() -> Iterator[None]:
     """aiohttp, when imported, reads all authorities this machine trusts (25 ms); we ask none."""
-    if _AUTHORITIES in os.environ:
-        yield
-        return
+    before = os.environ.get(_AUTHORITIES)
     os.environ[_AUTHORITIES] = os.devnull
     try:
         yield
     finally:
         del os.environ[_AUTHORITIES]
+        if before is not None:
+            os.environ[_AUTHORITIES] = before
 
 
-def _ensure_network(directory: Path) -> None:
+def _connect_nodes(directory: Path) -> None:
     from netlab.network import apply, plan
 
     lab = inventory.read_lab(directory)

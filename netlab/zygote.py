@@ -1,19 +1,98 @@
-"""Starts those of a lab's own processes that are missing: `python -m netlab.zygote LAB`.
+"""What a controller forks off before it imports its modules: a process that works meanwhile.
 
-All import much the same, which takes longest: so one process does that, and becomes several.
+It has the kernel build the network, since a thread of the controller's would take the interpreter
+from what imports. Then it becomes those of the lab's own processes that are missing: all import
+much the same, which takes longest, so one does that, and becomes several.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from netlab.dns import process as names
-from netlab.kernel import paths
-from netlab.workload import control, launch, responder, runtime
+from netlab.errors import NetlabError
+from netlab.kernel import files, paths, process, syscalls
+from netlab.workload import launch
+
+_PR_SET_PDEATHSIG = 1
 
 
-def run(lab: Path) -> None:
+class Zygote:
+    """Waits to be told its lab, for which it does `first`; without one, it ends.
+
+    To be made while there is no other thread.
+    """
+
+    def __init__(self, first: Callable[[Path], None]) -> None:
+        told, self._tell = os.pipe()
+        self._said, saying = os.pipe()
+        live = partial(_live, told, saying, first, os.getpid())
+        self._process = process.fork(live, keep=(told, saying))
+        os.close(told)
+        os.close(saying)
+
+    def take(self, lab: Path) -> process.Process | None:
+        """Tell it the lab in that directory; returns its process if that will be one of the lab's
+        own, which answer some 100 ms later."""
+        missing = launch.missing(lab)
+        os.write(self._tell, f"{lab}\n".encode())
+        return self._process if missing else None
+
+    def wait(self) -> None:
+        """Return when it has done what is first; raises what that failed with, `NetlabError`."""
+        with os.fdopen(self._said) as said:
+            answer = said.read()
+        if not answer:
+            raise NetlabError("the process that was to connect the nodes has ended")
+        if error := json.loads(answer)["error"]:
+            raise NetlabError(error)
+
+    def close(self) -> None:
+        """Leave it to its lab. Without one it ends."""
+        os.close(self._tell)
+
+
+def _live(told: int, saying: int, first: Callable[[Path], None], parent: int) -> None:
+    process.call_ourselves("netlab zygote")
+    with os.fdopen(told) as line:
+        lab = Path(line.readline().rstrip("\n"))
+    if not lab.name:
+        return
+    _say_into(paths.controller_log(lab))
+    with _ending_with(parent):
+        error = _failure(first, lab)
+    os.write(saying, json.dumps({"error": error}).encode())
+    os.close(saying)
+    _run(lab)
+
+
+@contextlib.contextmanager
+def _ending_with(parent: int) -> Iterator[None]:
+    """Be killed if the parent dies meanwhile: the next controller does the same work anew."""
+    syscalls.control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield
+    syscalls.control_process(_PR_SET_PDEATHSIG, 0)
+
+
+def _failure(first: Callable[[Path], None], lab: Path) -> str | None:
+    try:
+        first(lab)
+    except Exception as error:
+        if not isinstance(error, NetlabError):
+            traceback.print_exc()
+        return str(error) or repr(error)
+    return None
+
+
+def _run(lab: Path) -> None:
     """Be one of those that are missing, and have others be the rest, until TERM or INT."""
     missing = launch.missing(lab)
     for each in missing[1:]:
@@ -23,6 +102,10 @@ def run(lab: Path) -> None:
 
 
 def _become(what: str, lab: Path) -> None:
+    from netlab.dns import process as names
+    from netlab.workload import responder, runtime
+
+    process.call_ourselves(f"netlab {'names ' if what in paths.NAMES else ''}{what}")
     match what:
         case "responder":
             _say_into(paths.responder_log(lab))
@@ -49,11 +132,6 @@ def _is_detached() -> bool:
 
 
 def _say_into(log: Path) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-
-
-if __name__ == "__main__":
-    control.main("netlab.zygote", "LAB", run)
+    with files.closing(files.opened(log, os.O_WRONLY | os.O_APPEND)) as descriptor:
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)

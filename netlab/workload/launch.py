@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from pathlib import Path
 
 from netlab.kernel import paths, process
-
-# The caller's others, tokens among them, are nothing to those who serve strangers.
-_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", paths.RUN_VARIABLE, paths.NETNS_DIR_VARIABLE)
-
-
-def ensure_started(lab: Path, *, owner: str) -> process.Process | None:
-    """Start those processes of the lab in that directory that do not answer; returns at once.
-
-    They do 60 ms later, for as long as the process that is returned runs.
-    """
-    if not missing(lab):
-        return None
-    return _start("netlab.zygote", lab, owner, paths.responder_log(lab))
 
 
 def missing(lab: Path) -> list[str]:
@@ -50,13 +36,8 @@ def start_names(socket_path: Path, *, owner: str, log: Path) -> process.Process:
 
 def _start(module: str, argument: Path, owner: str, log: Path) -> process.Process:
     argv = [sys.executable, "-m", module, str(argument)]
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _VARIABLES or name.startswith("PYTHON")
-    }
     # `python -m` looks for modules in the working directory first: let that be our own
-    return process.spawn(argv, owner=owner, log=log, env=env, cwd=Path(__file__).parents[2])
+    return process.spawn(argv, owner=owner, log=log, cwd=Path(__file__).parents[2])
 
 
 def _answers(path: Path) -> bool:

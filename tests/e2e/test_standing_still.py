@@ -43,7 +43,7 @@ def own(lab: Machine) -> list[int]:
 
 def is_server(pid: int) -> bool:
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return b"netlab.zygote" in words or words[0].endswith(b"dnsmasq")
+    return words[0].startswith(b"netlab ") or words[0].endswith(b"dnsmasq")
 
 
 def test_all_that_stand_still_are_named_until_they_go_on(lab: Machine) -> None:
