@@ -16,21 +16,18 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
 
-from netlab import inventory, standing
+from netlab import inventory, later, standing
 from netlab.kernel import files, lock, paths, syscalls
 from netlab.kernel.process import Process
 from netlab.view.escape import escape
 from netlab.zygote import Zygote
 
 log = logging.getLogger("netlab")
-
-_AUTHORITIES = "SSL_CERT_FILE"
 
 
 class Entries(logging.Formatter):
@@ -63,8 +60,10 @@ def main(arguments: list[str]) -> int:
     gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(2, "beginning") as thread:
         beginning = thread.submit(_begin, stack, thread, zygote)
-        with _without_certificates():
-            from netlab import daemon
+        # of all imports, a tenth is aiohttp's client half, which few labs need
+        later.import_parts_of("aiohttp", __version__="")
+        from netlab import daemon
+
         log.info("the controller's modules are imported")
         gc.freeze()
         gc.enable()
@@ -99,19 +98,6 @@ def _told() -> Path:
         os.dup2(descriptor, ours.fileno())
     os.close(descriptor)
     return directory
-
-
-@contextlib.contextmanager
-def _without_certificates() -> Iterator[None]:
-    """aiohttp, when imported, reads all authorities this machine trusts (25 ms); we ask none."""
-    before = os.environ.get(_AUTHORITIES)
-    os.environ[_AUTHORITIES] = os.devnull
-    try:
-        yield
-    finally:
-        del os.environ[_AUTHORITIES]
-        if before is not None:
-            os.environ[_AUTHORITIES] = before
 
 
 def _connect_nodes(directory: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
+from aiohttp.http import HttpVersion11
 
 from netlab.errors import ApiError, BadRequest, NetlabError
 from netlab.serving import undocumented

@@ -6,7 +6,8 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
+from aiohttp.http import WSMsgType
 
 _HIGH, _LOW = 256 * 1024, 64 * 1024
 _LARGEST_MESSAGE = 4 * 1024 * 1024

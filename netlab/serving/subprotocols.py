@@ -13,7 +13,8 @@ import binascii
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
+from aiohttp.http import WSMsgType
 
 from netlab.errors import BadRequest
 

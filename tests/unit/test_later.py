@@ -54,8 +54,37 @@ SELDOM = (
 
 
 def test_a_controller_imports_none_of_it_before_it_is_needed() -> None:
-    told = "import sys, netlab.boot, netlab.daemon; print(*sys.modules)"
-    argv = [sys.executable, "-c", told]
-    loaded = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    loaded = printed("import sys, netlab.boot, netlab.daemon; print(*sys.modules)").split()
     assert {f"netlab.{name}" for name in SELDOM} & set(loaded) == set()
     assert not {"yaml", "scapy", "iptc"} & set(loaded)
+
+
+IN_PARTS = """
+import sys
+from netlab import later
+later.import_parts_of("aiohttp", __version__="")
+import netlab.daemon
+"""
+
+
+def test_of_aiohttp_a_controller_imports_the_server_alone() -> None:
+    loaded = printed(IN_PARTS + "print(*sys.modules)").split()
+    assert "aiohttp.web" in loaded
+    assert not {"aiohttp.client", "aiohttp.connector", "aiohttp.tracing"} & set(loaded)
+
+
+def test_who_asks_for_the_rest_of_a_package_gets_it_whole() -> None:
+    asked = (
+        IN_PARTS
+        + """
+import aiohttp
+print(aiohttp.ClientSession.__name__, aiohttp.__version__ > "3", aiohttp.web.__name__)
+print(type(aiohttp).__name__, hasattr(aiohttp, "nothing"))
+"""
+    )
+    assert printed(asked).split() == ["ClientSession", "True", "aiohttp.web", "module", "False"]
+
+
+def printed(program: str) -> str:
+    argv = [sys.executable, "-c", program]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
