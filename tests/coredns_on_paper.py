@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlab.workload.inside import dnswire, dnszones
+from netlab.workload.inside.dnsrewrite import within
 from netlab.workload.inside.dnswire import KINDS, Message, Query
 
 
@@ -21,7 +22,7 @@ class Server:
 
     def whole(self, asked: Query) -> bytes:
         for zone in self.reading.zones:
-            if dnszones.within(asked.name, zone.name):
+            if within(asked.name, zone.name):
                 return zone.ask(asked)
         return dnswire.answer(asked, dnswire.REFUSED)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
+from netlab.agents.dnspages import DnsPages
 from netlab.agents.loop import Loop
 from netlab.agents.pace import BURST, Pace
 from netlab.agents.podevents import Recorder
@@ -52,6 +53,7 @@ class DnsFeed:
         self._server = server
         self._internet = internet
         self._informers = informers
+        self._pages = DnsPages(server, lambda: server.is_applied)
         self._pod = ""
         self._life: Life | None = None
         for each in server.dnsmasqs:
@@ -88,6 +90,7 @@ class DnsFeed:
         """Serve in the namespace of a pod; of two pods the one that came last."""
         async with self._turn:
             if self._pod:
+                await self._pages.stop()
                 await self._server.stop()
             self._pod, self._life = run.uid, life
             try:
@@ -95,6 +98,7 @@ class DnsFeed:
             except OSError:  # the loop says so
                 self._loop.wake()
             await self._server.start(run.netns, partial(self._groups.of, run))
+            await self._pages.start(run.netns)
         return all(each.is_adopted for each in self._server.dnsmasqs)
 
     async def _restarted(self) -> None:
@@ -117,11 +121,13 @@ class DnsFeed:
         async with self._turn:
             if self._pod == run.uid:
                 self._pod, self._life = "", None
+                await self._pages.stop()
                 await self._server.stop()
 
     async def detach(self) -> None:
         """The controller ends; names are answered on."""
         await self._loop.stop()
+        await self._pages.stop()
         await self._server.detach()
 
     def _on_config(self, old: ConfigMap | None, new: ConfigMap | None) -> None:
@@ -164,6 +170,7 @@ class DnsFeed:
         self._apply()
         async with self._turn:
             await self._server.refit()
+            await self._pages.renew()
 
     def _apply(self) -> None:
         self._internet.apply()

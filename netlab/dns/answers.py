@@ -30,6 +30,11 @@ from msgspec.structs import replace
 from netlab.dns.zone import Zone
 
 TTL = 5
+"""Of the internet's names."""
+
+_OWN_TTL = 0
+"""Of the cluster's: how long they last is said in front of the dnsmasqs, which keep none."""
+
 # The size that survives every link without fragments (DNS flag day 2020).
 UDP_SIZE = 1232
 _CLASSIC_UDP_SIZE = 512
@@ -80,7 +85,7 @@ def answer(query: DNSRecord, zone: Zone) -> Reply:
     reply.add_answer(*found.answers)
     reply.add_ar(*found.additional)
     if not found.answers and found.rcode in (RCODE.NOERROR, RCODE.NXDOMAIN):
-        reply.add_auth(soa(zone.domain))
+        reply.add_auth(soa(zone.domain, _OWN_TTL, zone.ttl))
     return Reply(reply, found.outside)
 
 
@@ -157,7 +162,7 @@ def _find(zone: Zone, name: str, qtype: int, depth: int = 0) -> _Found:
 
 def _follow(zone: Zone, name: str, target: str, qtype: int, depth: int) -> _Found:
     """A CNAME and, unless it alone was asked for, what its target has."""
-    alias = (rr(name, QTYPE.CNAME, CNAME(target)),)
+    alias = (_own(name, QTYPE.CNAME, CNAME(target)),)
     if qtype in (QTYPE.CNAME, QTYPE.ANY):
         return _Found(alias)
     if not zone.contains(target):
@@ -172,19 +177,20 @@ def _records(zone: Zone, name: str, qtype: int) -> tuple[RR, ...]:
     every = qtype == QTYPE.ANY
     found: list[RR] = []
     if every or qtype == QTYPE.A:
-        found += [rr(name, QTYPE.A, A(address)) for address in zone.addresses(name, 4)]
+        found += [_own(name, QTYPE.A, A(address)) for address in zone.addresses(name, 4)]
     if every or qtype == QTYPE.AAAA:
-        found += [rr(name, QTYPE.AAAA, AAAA(address)) for address in zone.addresses(name, 6)]
+        found += [_own(name, QTYPE.AAAA, AAAA(address)) for address in zone.addresses(name, 6)]
     if every or qtype == QTYPE.SRV:
         found += [
-            rr(name, QTYPE.SRV, SRV(0, srv.weight, srv.port, srv.target)) for srv in zone.srv(name)
+            _own(name, QTYPE.SRV, SRV(0, srv.weight, srv.port, srv.target))
+            for srv in zone.srv(name)
         ]
     if every or qtype == QTYPE.PTR:
-        found += [rr(name, QTYPE.PTR, PTR(pointer)) for pointer in zone.pointers(name)]
+        found += [_own(name, QTYPE.PTR, PTR(pointer)) for pointer in zone.pointers(name)]
     if name == zone.domain and (every or qtype == QTYPE.SOA):
-        found.append(soa(zone.domain))
+        found.append(soa(zone.domain, _OWN_TTL, zone.ttl))
     if name == f"dns-version.{zone.domain}" and (every or qtype == QTYPE.TXT):
-        found.append(rr(name, QTYPE.TXT, TXT("1.1.0")))
+        found.append(_own(name, QTYPE.TXT, TXT("1.1.0")))
     return tuple(found)
 
 
@@ -201,13 +207,17 @@ def _targets_addresses(zone: Zone, answers: tuple[RR, ...]) -> tuple[RR, ...]:
     )
 
 
-def rr(name: str, rtype: int, data: object) -> RR:
+def rr(name: str, rtype: int, data: object, ttl: int = TTL) -> RR:
     """A record."""
-    return RR(name, rtype, ttl=TTL, rdata=data)
+    return RR(name, rtype, ttl=ttl, rdata=data)
 
 
-def soa(domain: str) -> RR:
-    """What goes with a negative answer: for how long that may be believed, which is short."""
+def _own(name: str, rtype: int, data: object) -> RR:
+    return rr(name, rtype, data, _OWN_TTL)
+
+
+def soa(domain: str, ttl: int = TTL, denial: int = TTL) -> RR:
+    """What goes with a negative answer: for how long that may be believed, its `denial`."""
     # The serial stands still: nobody transfers this zone, and a change is seen at once.
-    times = (1, 7200, 1800, 86400, TTL)
-    return rr(domain, QTYPE.SOA, SOA(f"ns.dns.{domain}", f"hostmaster.{domain}", times))
+    times = (1, 7200, 1800, 86400, denial)
+    return rr(domain, QTYPE.SOA, SOA(f"ns.dns.{domain}", f"hostmaster.{domain}", times), ttl)

@@ -17,8 +17,8 @@ from netlab.dns.forwarding import NO_FORWARDING, Forwarding
 
 RESPONDER_PORT = 10053
 DNSMASQ_PORTS = (10531, 10532)
-# CoreDNS's own default. dnsmasq gives negative answers without a SOA, so nobody caches those.
-LOCAL_TTL = 5
+# The front says how long they last. Negative answers have no SOA, so nobody caches those.
+LOCAL_TTL = 0
 
 # Nothing of the machine's own is read or written: no /etc/dnsmasq.conf, resolv.conf, hosts,
 # no pid file. `--user= --group=` keeps the identity, which is all a user namespace allows.
@@ -47,7 +47,7 @@ class ClusterDns(Struct, frozen=True):
 
     def arguments(self, port: int) -> list[str]:
         """The command line of the dnsmasq that answers on a port of the pod's loopback."""
-        local = [self.domain, *(zone for cidr in self.local_cidrs for zone in reverse_zones(cidr))]
+        local = [self.domain, *self.reverse]
         return [
             "dnsmasq",
             *_ALONE,
@@ -69,6 +69,11 @@ class ClusterDns(Struct, frozen=True):
             *(f"--local=/{zone}/" for zone in local),
             f"--server=/pod.{self.domain}/{self._responder}",
         ]
+
+    @property
+    def reverse(self) -> list[str]:
+        """The zones of its networks' reverse names."""
+        return [zone for cidr in self.local_cidrs for zone in reverse_zones(cidr)]
 
     def servers_text(self, names: Iterable[str], forwarding: Forwarding = NO_FORWARDING) -> str:
         """The servers file: which names below the domain are the responder's to answer, and whom to

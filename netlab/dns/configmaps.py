@@ -1,7 +1,9 @@
 """The ConfigMaps by which people tell a cluster's DNS whom to ask → a `Forwarding`. Pure.
 
     coredns    Corefile              a block of a zone with `forward`, `hosts`, `rewrite`,
-                                     `template`, `file`; other keys are files, /etc/coredns/KEY
+                                     `template`, `file`, `cache`, `kubernetes` with its `ttl`,
+                                     `health`, `ready`, `prometheus`; other keys are files,
+                                     /etc/coredns/KEY
     kube-dns   stubDomains           {"acme.local": ["10.0.0.1"]}
                upstreamNameservers   ["10.0.0.1", "10.0.0.2:5353"]
 
@@ -17,17 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from netlab.dns.corefile import CorefileError, blocks, forwarded, server, zones_of
+from netlab.dns.corefile import LAST_PORT, CorefileError, blocks, forwarded, server, zones_of
 from netlab.dns.forwarding import NO_FORWARDING, Block, Forwarding
-from netlab.dns.records import HostRecord
-from netlab.objects.addresses import canonical, is_address
+from netlab.dns.terms import LONGEST_TTL, OWN_TTL, PAGES, PagePlace, Terms
 from netlab.workload.inside.corefile import Directive, Lacking, Malformed, ServerBlock
 
 if TYPE_CHECKING:
     from netlab.workload.inside.dnswire import Query
 
-_SILENT = {"bufsize", "cache", "debug", "errors", "health", "loadbalance", "log", "loop",
-           "minimal", "nsid", "prometheus", "ready", "reload"}  # fmt: skip
+_SILENT = {"bufsize", "debug", "errors", "loadbalance", "loop", "minimal", "nsid",
+           "reload"}  # fmt: skip
 """Plugins without which the answers are the same, or that dnsmasq is by itself."""
 
 _LEFT_OUT = {"acl", "any", "auto", "autopath", "bind", "cancel", "chaos", "dns64", "dnssec",
@@ -37,7 +38,7 @@ _LEFT_OUT = {"acl", "any", "auto", "autopath", "bind", "cancel", "chaos", "dns64
              "view", "whoami"}  # fmt: skip
 """Plugins that CoreDNS has, and that would make answers which a dnsmasq does not give."""
 
-_BEFORE = ("rewrite", "template", "file")
+_BEFORE = ("rewrite", "template", "hosts", "file")
 """Plugins that stand before the dnsmasqs."""
 
 _MOUNTED = "/etc/coredns"
@@ -49,6 +50,16 @@ _OPTIONS_LEFT_OUT = {
     "tls_servername": "the servers are asked without TLS",
 }
 
+_OF_KUBERNETES = {
+    "endpoint_pod_names": "an endpoint's name is its hostname or address",
+    "namespaces": "names of all namespaces are answered",
+    "namespace_labels": "names of all namespaces are answered",
+    "labels": "names of all Services are answered",
+    "ignore": "headless Services without endpoints have no addresses, and exist",
+}
+
+_AT = "Corefile:{} - Error during parsing: "
+
 _OWN_HINT = "the cluster's own names are always answered"
 
 
@@ -56,9 +67,13 @@ class _Reading(Struct):
     domain: str
     own: tuple[str, ...]
     zones: dict[str, tuple[str, ...]]
-    hosts: dict[HostRecord, None]
     notes: list[str]
     files: Mapping[str, str]
+    ttl: int = OWN_TTL
+    named: dict[str, None] = {}
+    """The zones of all blocks."""
+    caches: list[tuple[tuple[str, ...], Directive]] = []
+    pages: dict[str, PagePlace] = {}
     blocks: list[Block] = []
     used: dict[str, str] = {}
 
@@ -90,9 +105,10 @@ def of_corefile(
 ) -> Forwarding:
     """What the Corefile of a cluster asks for, where `own` are the servers of a node's resolv.conf,
     and `files` what it may name. `CorefileError` for what CoreDNS would not begin with."""
-    reading = _Reading(domain, own, {}, {}, [], files or {})
+    reading = _Reading(domain, own, {}, [], files or {})
     for block in blocks(text):
         zones = [zone for key in block.keys for zone in zones_of(key, block.line)]
+        reading.named |= dict.fromkeys(zones)
         for directive in block.directives:
             _read(directive, zones, reading)
         _before(block, zones, reading)
@@ -100,11 +116,16 @@ def of_corefile(
     return Forwarding(
         tuple(reading.zones.items()),
         outside,
-        tuple(reading.hosts),
         tuple(reading.notes),
         tuple(reading.blocks),
         tuple(reading.used.items()),
+        _terms(reading),
     )
+
+
+def _terms(reading: _Reading) -> Terms:
+    pages = (reading.pages[name] for name in PAGES if name in reading.pages)
+    return Terms(reading.ttl, tuple(reading.named), tuple(reading.caches), tuple(pages))
 
 
 def _before(block: ServerBlock, zones: Sequence[str], reading: _Reading) -> None:
@@ -131,7 +152,10 @@ def _before(block: ServerBlock, zones: Sequence[str], reading: _Reading) -> None
                 reading.note(directive.line, f"{text}: names of its zones fail")
     if made:
         asks = bool(names & {"forward", "kubernetes"})
-        reading.blocks.append(Block(tuple(zones), tuple(made), asks))
+        servers = reading.zones.get(zones[0], ())
+        bases = [each.words[1] for each in block.directives if each.name == "forward"]
+        homes = (*zones, *(base.lower().rstrip(".") for base in bases if base != "."))
+        reading.blocks.append(Block(tuple(zones), tuple(made), asks, servers, homes))
 
 
 def _nobody(_: Query) -> bytes:
@@ -142,6 +166,8 @@ def _read(directive: Directive, zones: Sequence[str], reading: _Reading) -> None
     name = directive.name
     if (read := _PLUGINS.get(name)) is not None:
         read(directive, zones, reading)
+    elif name == "log":
+        reading.note(directive.line, "log is left out: queries are counted, and not logged")
     elif name in _LEFT_OUT:
         reading.note(directive.line, f"{name} is left out: the cluster's DNS is a dnsmasq")
     elif name not in (*_SILENT, *_BEFORE):
@@ -178,29 +204,75 @@ def _kubernetes(directive: Directive, _: Sequence[str], reading: _Reading) -> No
         if zone != reading.domain and not zone.endswith(("in-addr.arpa", "ip6.arpa")):
             text = f"kubernetes {word} is left out: the lab's names are below {reading.domain}"
             reading.note(directive.line, text)
+    for option in directive.below:
+        if option.name == "ttl":
+            reading.ttl = _ttl(option)
+        elif why := _left_out_of_kubernetes(option):
+            reading.note(option.line, f"{' '.join(option.words)} is left out: {why}")
+
+
+def _left_out_of_kubernetes(option: Directive) -> str:
+    """Why an option says nothing, where a CoreDNS would make other answers of it."""
+    if option.words[:2] in (("pods", "disabled"), ("pods", "verified")):
+        return "pods' names are answered as `pods insecure` says"
+    return _OF_KUBERNETES.get(option.name, "")
+
+
+def _ttl(option: Directive) -> int:
+    word = option.words[1] if len(option.words) > 1 else ""
+    try:
+        seconds = int(word)
+    except ValueError:
+        raise CorefileError(f"{_AT.format(option.line)}ttl: '{word}' is no number") from None
+    if not 0 <= seconds <= LONGEST_TTL:
+        text = f"ttl must be in range [0, {LONGEST_TTL}]: {seconds}"
+        raise CorefileError(f"{_AT.format(option.line)}{text}")
+    return seconds
 
 
 def _hosts(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
-    lines = [option.words for option in directive.below]
-    if len(directive.words) > 1 and directive.words[1].startswith("/"):
-        text = reading.files.get(directive.words[1])
-        if text is None:
-            why = f"{directive.words[1]} is left out: the ConfigMap has no such key"
-            reading.note(directive.line, why)
-        lines += [tuple(line.partition("#")[0].split()) for line in (text or "").splitlines()]
-    for address, *called in filter(None, lines):
-        if is_address(address) and called:
-            names = tuple(name.lower().rstrip(".") for name in called)
-            reading.hosts[HostRecord(canonical(address), names)] = None
+    if len(directive.words) > 1 and directive.words[1] not in reading.files:
+        why = f"{directive.words[1]} is left out: the ConfigMap has no such key"
+        reading.note(directive.line, why)
     if not any(option.name == "fallthrough" for option in directive.below):
-        text = "hosts has no fallthrough: a CoreDNS would answer no other name of the zone"
+        of = " ".join(directive.words[2:]) or "the block"
+        text = f"hosts has no fallthrough: no other name of {of} is answered, as by a CoreDNS"
         reading.note(directive.line, text)
+
+
+def _cache(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
+    from netlab.workload.inside import dnscache
+
+    try:
+        dnscache.of_directive(directive, zones)
+    except Malformed as error:
+        raise CorefileError(str(error)) from None
+    reading.caches.append((tuple(zones), directive))
+    for option in directive.below:
+        if option.name == "prefetch":
+            reading.note(option.line, "prefetch is left out: nothing is asked before its time")
+
+
+def _page(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    """Where nobody says otherwise, Prometheus is answered on the loopback."""
+    name, port = directive.name, PAGES[directive.name][0]
+    host = "localhost" if name == "prometheus" else ""
+    if len(directive.words) > 1:
+        host, _, word = directive.words[1].rpartition(":")
+        port = int(word) if word.isascii() and word.isdigit() and len(word) < 6 else 0
+    if not 0 < port <= LAST_PORT:
+        text = f"address {directive.words[1]}: invalid port"
+        raise CorefileError(f"{_AT.format(directive.line)}{text}")
+    local = host == "localhost" or host.startswith("127.") or host == "[::1]"
+    reading.pages[name] = PagePlace(name, port, local)
 
 
 _PLUGINS: Mapping[str, Callable[[Directive, Sequence[str], _Reading], None]] = {
     "forward": _forward,
     "hosts": _hosts,
     "kubernetes": _kubernetes,
+    "cache": _cache,
+    **dict.fromkeys(PAGES, _page),
 }
 
 
@@ -222,7 +294,7 @@ def of_kube_dns(data: Mapping[str, str], domain: str) -> Forwarding:
             zones[name] = tuple(_each(servers, f"{STUBS}: {zone}", notes))
     upstreams = json_of(data, UPSTREAMS, list)
     outside = tuple(_each(upstreams, UPSTREAMS, notes)) if upstreams else None
-    return Forwarding(tuple(zones.items()), outside, (), tuple(notes))
+    return Forwarding(tuple(zones.items()), outside, tuple(notes))
 
 
 def json_of(data: Mapping[str, str], key: str, kind: type) -> Any:
@@ -255,8 +327,8 @@ def both(one: Forwarding | None, other: Forwarding | None) -> Forwarding:
     return Forwarding(
         tuple({**dict(first.zones), **dict(second.zones)}.items()),
         first.outside if second.outside is None else second.outside,
-        first.hosts,
         (*first.notes, *second.notes),
         first.blocks,
         first.files,
+        first.terms,
     )

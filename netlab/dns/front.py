@@ -5,8 +5,8 @@ nothing for a moment, it goes to the other. Until it is answered it lies in a ma
 next front finds it should this one be killed; and what comes meanwhile waits in the socket, which
 the controller keeps open.
 
-Packets are passed on as they are, but for the two bytes of their id, and unless the cluster's
-Corefile has `plugins` before.
+Packets are passed on as they are, but for the two bytes of their id, how long they `last`, and
+unless the cluster's Corefile has `plugins` before. What is kept is answered without anybody.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from netlab.dns import tcp
+from netlab.dns import nameserver, tcp
+from netlab.dns.lasting import Counts, Lasting
 from netlab.kernel.mailbox import Mailbox
 from netlab.retry import Retry
+from netlab.tasks import Background
+from netlab.workload.inside import dnswire
 
 if TYPE_CHECKING:
     from netlab.dns.plugins import Plugins
 
 Server = tuple[str, int]
 """Address and port."""
+
+Finish = Callable[[bytes], bytes] | None
+"""What plugins make of a reply."""
 
 _HEADER = 12
 _BATCH = 64  # datagrams in a row, before others have their turn
@@ -48,7 +54,8 @@ class _Query(Struct):
     came: float
     server: int
     asks: bytes
-    finish: Callable[[bytes], bytes] | None = None
+    finish: Finish = None
+    zone: str = "."
     asked: float = 0.0
     times: int = 0
 
@@ -64,6 +71,9 @@ class Front:
         servers: Sequence[Server],
     ) -> None:
         self.plugins: Plugins | None = None
+        self.lasting: Lasting | None = None
+        self.counts = Counts()
+        self._elsewhere = Background()
         self._box = box
         self._udp = udp
         self._tcp = tcp.TcpDoor(listening, self._over_tcp)
@@ -105,13 +115,23 @@ class Front:
             self._box.release(slot)
             return
         query = _Query(slot, packet, self._loop.time(), self._first, packet)
+        if (lasts := self.lasting) is not None:
+            query.zone = lasts.zone(packet)
+        self.counts.asked(query.zone, packet, "udp", self._box.family(slot))
+        if lasts is not None and (kept := lasts.kept(packet, stream=False)) is not None:
+            self._answer(query, kept)
+            return
         if self.plugins is not None:
             given = self.plugins.begin(packet, stream=False)
             if isinstance(given, bytes):
-                self._box.answer(slot, given, self._udp)
+                self._answer(query, self._learnt(packet, given))
                 return
             if given is not None:
                 query.asks, query.finish = given.packet, given.finish
+                if given.servers:
+                    asking = self._ask_elsewhere(query, given.servers)
+                    self._elsewhere.start("udp", asking, "a query of other servers")
+                    return
         number = self._free_id()
         self._queries[number] = query
         self._ask(number)
@@ -166,10 +186,28 @@ class Front:
         if reply is None:
             self._box.release(query.slot)
         else:
-            said = query.finish(reply) if query.finish is not None else reply
-            self._box.answer(query.slot, query.packet[:2] + said[2:], self._udp)
+            said = self._finished(query.packet, reply, query.finish, stream=False)
+            self._answer(query, query.packet[:2] + said[2:])
         if was_full:
             self._loop.add_reader(self._udp, self._came)
+
+    async def _ask_elsewhere(self, query: _Query, servers: Sequence[Server]) -> None:
+        """Others than the dnsmasqs would."""
+        reply = await nameserver.ask(query.asks, servers)
+        self._done(query, reply if reply is not None else _failure(query.asks))
+
+    def _answer(self, query: _Query, said: bytes) -> None:
+        self.counts.told(query.zone, said)
+        self._box.answer(query.slot, said, self._udp)
+
+    def _finished(self, packet: bytes, reply: bytes, finish: Finish, *, stream: bool) -> bytes:
+        """What a client is told of a dnsmasq's reply."""
+        lasts = self.lasting.given(reply) if self.lasting is not None else reply
+        return self._learnt(packet, finish(lasts) if finish is not None else lasts, stream=stream)
+
+    def _learnt(self, packet: bytes, said: bytes, *, stream: bool = False) -> bytes:
+        lasts = self.lasting
+        return lasts.learnt(packet, said, stream=stream) if lasts is not None else said
 
     # -- answers ---------------------------------------------------------------------------
 
@@ -189,13 +227,27 @@ class Front:
 
     async def _over_tcp(self, query: bytes) -> bytes | None:
         """TCP has its own way to tell that a server is gone; its connections are not kept."""
+        lasts = self.lasting
+        zone = lasts.zone(query) if lasts is not None else "."
+        self.counts.asked(zone, query, "tcp", "1")
+        said = lasts.kept(query, stream=True) if lasts is not None else None
+        if said is None:
+            said = await self._asked_over_tcp(query)
+        if said is not None:
+            self.counts.told(zone, said)
+        return said
+
+    async def _asked_over_tcp(self, query: bytes) -> bytes | None:
         given = self.plugins.begin(query, stream=True) if self.plugins is not None else None
-        if given is None:
-            return await self._exchanged(query)
         if isinstance(given, bytes):
-            return given
-        said = await self._exchanged(given.packet)
-        return given.finish(said) if said is not None else None
+            return self._learnt(query, given, stream=True)
+        said: bytes | None
+        asks, finish = (query, None) if given is None else (given.packet, given.finish)
+        if given is not None and given.servers:
+            said = await nameserver.ask(asks, given.servers) or _failure(asks)
+        else:
+            said = await self._exchanged(asks)
+        return self._finished(query, said, finish, stream=True) if said is not None else None
 
     async def _exchanged(self, query: bytes) -> bytes | None:
         async with self._turns:
@@ -207,3 +259,8 @@ class Front:
                 if attempt % len(self._servers):
                     await asyncio.sleep(_TCP_RETRY)
         return None
+
+
+def _failure(asked: bytes) -> bytes:
+    """The reply where nobody answers."""
+    return dnswire.answer(dnswire.read(asked), dnswire.SERVFAIL)

@@ -124,6 +124,10 @@ class NamesKeeper(ControlledProgram):
                 async with asyncio.timeout(_NEXT_SECONDS):
                     await self._up.wait()
 
+    async def counted(self) -> str:
+        """What the process has counted since it began, as Prometheus reads it."""
+        return str(await self._calls.call("counted"))
+
     async def detach(self) -> None:
         """Leave it running, and watch it no longer. Idempotent."""
         await cancel(self._teller)

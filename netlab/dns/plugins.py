@@ -1,4 +1,4 @@
-"""`rewrite`, `template` and `file` of the cluster's Corefile, in front of its dnsmasqs. Pure.
+"""`rewrite`, `template`, `hosts` and `file` of the cluster's Corefile, before its dnsmasqs. Pure.
 
 They are CoreDNS' stand-in's own, which ask on and wait. Here nobody may wait: a query goes through
 them until it is to be asked on, and with the reply once more, to the end. They do the same again.
@@ -7,10 +7,12 @@ them until it is to be asked on, and with the reply once more, to the end. They 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
+from netlab.dns import terms
 from netlab.workload.inside import dnsfiles, dnsplugins, dnsrewrite, dnswire
 from netlab.workload.inside.corefile import Directive
 from netlab.workload.inside.dnsplugins import AskOn, Plugin
@@ -21,10 +23,12 @@ Texts = dnsfiles.Texts
 
 
 class Asking(Struct, frozen=True):
-    """What is to be asked in a query's place, and what is told of the reply."""
+    """What is to be asked in a query's place, and what is told of the reply. Other `servers` than
+    the name's own are to be asked where it was rewritten in another zone's block."""
 
     packet: bytes
     finish: Callable[[bytes], bytes]
+    servers: tuple[tuple[str, int], ...] = ()
 
 
 class _AskedOn(Exception):
@@ -43,14 +47,15 @@ class Plugins:
         self._on: AskOn = _raise
         files: Mapping[str, str] = told["files"]
         rows = [
-            (zone, Block(self._made(block, files.get), bool(block["asks"])))
+            (zone, _block(block, self._made(block, files.get)))
             for block in told["blocks"]
             for zone in block["zones"]
         ]
+        self._zones = sorted(told["zones"], key=lambda zone: -len(zone.strip(".")))
         self._blocks = sorted(rows, key=lambda row: -len(row[0].strip(".")))
 
     def _made(self, block: Mapping[str, Any], texts: Texts) -> list[Plugin]:
-        directives = [_directive(*each) for each in block["directives"]]
+        directives = [terms.directive(*each) for each in block["directives"]]
         made = plugins_of(directives, block["zones"], lambda query: self._on(query), texts)
         return [self._behind_kubernetes(each) for each in made]
 
@@ -71,14 +76,28 @@ class Plugins:
             query = dnswire.read(packet, stream=stream)
         except (ValueError, IndexError):
             return None
-        block = next((block for zone, block in self._blocks if within(query.name, zone)), None)
+        block = self._of(query.name)
         if block is None:
             return None
         try:
             return self._through(block, query, _raise)
         except _AskedOn as asked:
             message = asked.query.message
-            return Asking(message, lambda reply: self._through(block, query, lambda _: reply))
+            servers = self._other_servers(block, asked.query.name)
+            finish = partial(self._finish, block, query)
+            return Asking(message, finish, servers)
+
+    def _of(self, name: str) -> Block | None:
+        return next((block for zone, block in self._blocks if within(name, zone)), None)
+
+    def _other_servers(self, block: Block, name: str) -> tuple[tuple[str, int], ...]:
+        """Whom the dnsmasqs would not ask for a name, and the block does."""
+        zone = next((zone for zone in self._zones if within(name, zone)), "")
+        own = zone in block.homes or within(name, self._domain)
+        return () if own else block.servers
+
+    def _finish(self, block: Block, query: Query, reply: bytes) -> bytes:
+        return self._through(block, query, lambda _: reply)
 
     def _through(self, block: Block, query: Query, on: AskOn) -> bytes:
         self._on = on
@@ -96,18 +115,23 @@ class Plugins:
 
 
 class Block(Struct, frozen=True):
-    """The plugins of a server block, and whether somebody is asked beyond them."""
+    """The plugins of a server block, whether somebody is asked beyond them, and who, unless that is
+    whose one of its `homes` is."""
 
+    homes: tuple[str, ...]
     plugins: Sequence[Plugin]
     asks: bool
+    servers: tuple[tuple[str, int], ...]
+
+
+def _block(told: Mapping[str, Any], plugins: Sequence[Plugin]) -> Block:
+    servers = (word.partition("#") for word in told["servers"])
+    places = tuple((address, int(port or 53)) for address, _, port in servers)
+    return Block(tuple(told["homes"]), plugins, bool(told["asks"]), places)
 
 
 def _raise(query: Query) -> bytes:
     raise _AskedOn(query)
-
-
-def _directive(line: int, words: Sequence[str], below: Sequence[Any]) -> Directive:
-    return Directive(line, tuple(words), tuple(_directive(*each) for each in below))
 
 
 def plugins_of(
@@ -118,9 +142,10 @@ def plugins_of(
     rules = [dnsrewrite.rule(each) for each in named["rewrite"]]
     made: list[Plugin] = [dnsrewrite.Rewrite(rules)] if rules else []
     made += [dnsrewrite.template(each, zones).__call__ for each in named["template"]]
+    made += [dnsfiles.Hosts(each, zones, texts) for each in named["hosts"][:1]]
     made += [dnsfiles.File(each, zones, whole, texts) for each in named["file"]]
     return made
 
 
-NAMES = ("rewrite", "template", "file")
+NAMES = ("rewrite", "template", "hosts", "file")
 """Which there are."""

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from netlab.dns.forwarding import PLUGINS
 from netlab.dns.front import Front
+from netlab.dns.lasting import Lasting, page
 from netlab.dns.nameserver import ClusterReplies, InternetReplies, NameServer
 from netlab.dns.outside import Outside
 from netlab.dns.records import NO_RECORDS, from_json
+from netlab.dns.terms import OWN_TTL, TERMS
 from netlab.dns.zone import Zone
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process, syscalls, userns
@@ -47,6 +49,9 @@ class Role(Protocol):
 
     async def answer(self) -> None:
         """Begin with the rest: all entries are told."""
+
+    def counted(self) -> str:
+        """What it has counted, as Prometheus reads it."""
 
 
 class ClusterNames:
@@ -75,7 +80,10 @@ class ClusterNames:
 
     def tell(self, key: str, value: Any) -> None:
         """See `Role`."""
-        if key != PLUGINS:
+        if key == TERMS:
+            self._front.lasting = None if value is None else Lasting(value)
+            self._zone.ttl = OWN_TTL if value is None else value["ttl"]
+        elif key != PLUGINS:
             self._zone.replace(key, NO_RECORDS if value is None else from_json(value))
         elif self._plugins is not None:
             self._front.plugins = None if value is None else self._plugins(value)
@@ -85,6 +93,10 @@ class ClusterNames:
         await self._responder.open()
         if self._plugins is not None:
             await self._front.open()
+
+    def counted(self) -> str:
+        """See `Role`."""
+        return page(self._front.counts, self._front.lasting)
 
 
 class InternetNames:
@@ -115,6 +127,10 @@ class InternetNames:
         """See `Role`."""
         await self._responder.open()
 
+    def counted(self) -> str:
+        """See `Role`: nobody asks."""
+        return ""
+
 
 ROLES: dict[str, type[ClusterNames] | type[InternetNames]] = {
     "cluster": ClusterNames,
@@ -133,7 +149,7 @@ class Names:
         self._answers = False
         self._sockets: list[socket.socket] = []
         self.control = Control(
-            {"tell": self._tell, "told": self._what_was_told},
+            {"tell": self._tell, "told": self._what_was_told, "counted": self._counted},
             {"serve": self._serve, "sockets": self._give_back},
         )
 
@@ -153,6 +169,9 @@ class Names:
 
     async def _what_was_told(self, _: Json) -> Json | None:
         return self._told
+
+    async def _counted(self, _: Json) -> str:
+        return self._role.counted() if self._role is not None else ""
 
     async def _serve(self, request: Json, session: ControlSession) -> None:
         """Answer as `told`: {role, namespace, asks, …}, see `keeper`."""

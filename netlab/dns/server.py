@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.dns import records as recorded
+from netlab.dns import terms
 from netlab.dns.config import DNSMASQ_PORTS, RESPONDER_PORT, ClusterDns
 from netlab.dns.dnsmasq import Dnsmasq
 from netlab.dns.forwarding import NO_FORWARDING, PLUGINS, Forwarding, to_json
@@ -77,7 +78,7 @@ class DnsServer:
         self.dnsmasqs = [self._dnsmasq(port, owner) for port in DNSMASQ_PORTS]
         self._names = names
         self._mailbox = directory / "mailbox"
-        self._dual = dual
+        self.dual = dual
         self._zone = Zone(domain)
         self._services: dict[str, Service] = {}
         self._slices: dict[str, dict[str, EndpointSlice]] = {}
@@ -91,6 +92,8 @@ class DnsServer:
         self._servers_due = self._reload_due = False
         self._forwarded: set[str] = set()
         self._forwarding = NO_FORWARDING
+        self.terms = terms.usual(domain)
+        self._tell_terms()
         self._has_plugins = False
 
     def _dnsmasq(self, port: int, owner: str) -> Dnsmasq:
@@ -109,9 +112,18 @@ class DnsServer:
         return self._config.domain
 
     @property
+    def is_applied(self) -> bool:
+        """Whether it knows the cluster's names."""
+        return self._applied
+
+    @property
     def upstreams(self) -> tuple[str, ...]:
         """Whom it asks unless it is told otherwise."""
         return self._config.upstreams
+
+    async def counted(self) -> str:
+        """What it has counted, as Prometheus reads it; `NetlabError` while it does not answer."""
+        return await self._names.counted()
 
     @property
     def programs(self) -> list[Program]:
@@ -147,7 +159,7 @@ class DnsServer:
         await self._names.start(
             netns,
             [Door(53), Door(RESPONDER_PORT, local=True)],
-            dual=self._dual,
+            dual=self.dual,
             asks=True,
             asks_from=netns,
             role="cluster",
@@ -195,6 +207,13 @@ class DnsServer:
             blocks = to_json(forwarding, self.domain) if forwarding.blocks else None
             self._has_plugins |= blocks is not None
             self._names.set(PLUGINS, blocks)
+            self.terms = forwarding.terms or terms.usual(self.domain)
+            self._tell_terms()
+
+    def _tell_terms(self) -> None:
+        """What is kept is not kept any longer."""
+        told = terms.to_json(self.terms, self.domain, self._config.reverse)
+        self._names.set(terms.TERMS, told)
 
     async def refit(self) -> None:
         """See to it that the process which answers has what goes before the dnsmasqs."""
@@ -233,7 +252,6 @@ class DnsServer:
             self._dirty.discard(shard)
         if self._servers_due:
             self._reload_due |= self._write_servers()
-            self._write_hosts()
             self._servers_due = False
         if self._reload_due:
             self._reload_due = False
@@ -296,16 +314,6 @@ class DnsServer:
             return False
         self._replace(self._config.servers_file, text)
         return True
-
-    def _write_hosts(self) -> None:
-        """Names that somebody has given addresses beside the Services'."""
-        path = self._config.hosts_dir / "configured"
-        text = hosts_text([ServiceRecords(self._forwarding.hosts)])
-        before = path.read_text() if path.exists() else ""
-        if text and text != before:
-            self._replace(path, text)
-        elif before and not text:
-            path.unlink()
 
     def _replace(self, path: Path, text: str) -> None:
         # Written beside the hostsdir, not in it: dnsmasq would read the half-written file.

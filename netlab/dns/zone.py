@@ -6,6 +6,7 @@ import ipaddress
 from collections import Counter
 
 from netlab.dns.records import NO_RECORDS, ServiceRecords, Srv, undashed
+from netlab.dns.terms import OWN_TTL
 
 
 class Zone:
@@ -13,6 +14,8 @@ class Zone:
 
     def __init__(self, domain: str) -> None:
         self.domain = domain.lower().rstrip(".")
+        self.ttl = OWN_TTL
+        """For how many seconds it may be believed that there is no such name."""
         self._services: dict[str, ServiceRecords] = {}
         self._addresses: dict[str, list[str]] = {}
         self._pointers: dict[str, list[str]] = {}

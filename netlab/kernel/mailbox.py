@@ -12,6 +12,7 @@ import errno
 import mmap
 import os
 import socket
+import sys
 from pathlib import Path
 
 from netlab.kernel import files
@@ -20,6 +21,9 @@ SLOTS = 256
 """How many can wait for their answers at a time: as many as fit in a socket's usual buffer."""
 
 _ADDRESS, _PACKET = 32, 1280
+_MAPPED = bytes(10) + b"\xff\xff"
+"""How an IPv6 socket begins the addresses of IPv4."""
+
 _MSG_TRUNC, _MSG_DONTWAIT = 0x20, 0x40
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -115,6 +119,12 @@ class Mailbox:
         """The datagram in a slot."""
         slot = self._slots[number]
         return ctypes.string_at(ctypes.addressof(slot.packet), min(slot.received, _PACKET))
+
+    def family(self, number: int) -> str:
+        """`1` if a datagram came over IPv4, `2` if over IPv6 (IANA's numbers of families)."""
+        address = bytes(self._slots[number].address[:20])
+        v6 = int.from_bytes(address[:2], sys.byteorder) == socket.AF_INET6
+        return "2" if v6 and not address[8:].startswith(_MAPPED) else "1"
 
     def answer(self, number: int, packet: bytes, source: socket.socket) -> None:
         """Send to whom the datagram came from, as it were from where it went to; free the slot."""

@@ -361,9 +361,14 @@ def _dns_service(service_cidrs: Sequence[str]) -> Service:
         ports=[
             {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},
+            {"name": "metrics", "port": 9153, "targetPort": 9153, "protocol": "TCP"},
         ],
     )
     service["spec"]["selector"] = {"k8s-app": "kube-dns"}
+    service["metadata"]["annotations"] = {
+        "prometheus.io/port": "9153",
+        "prometheus.io/scrape": "true",
+    }
     service["metadata"]["labels"] = {
         "k8s-app": "kube-dns",
         "kubernetes.io/cluster-service": "true",
@@ -379,6 +384,7 @@ def _dns_deployment() -> Deployment:
         "ports": [
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": 9153, "protocol": "TCP"},
         ],
     }
     labels = {"k8s-app": "kube-dns"}

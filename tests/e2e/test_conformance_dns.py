@@ -311,3 +311,58 @@ def test_a_long_search_list(space: Space) -> None:
     found = space.says("long", "grep ^search /etc/resolv.conf").split()[1:]
     assert found == [f"{space.name}.{DOMAIN}", DOMAIN, "cluster.local", *searches]
     resolves(space, "kubernetes.default", pod="long")
+
+
+LASTING = """
+.:53 {
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+        ttl 7
+    }
+    cache 3 {
+        disable success cluster.local
+    }
+    health :8090
+    ready
+    prometheus :9153
+    rewrite name asked.here my.test
+    forward . %s
+}
+my.test {
+    forward . 192.0.2.1
+}
+"""
+
+
+def test_answers_last_as_the_corefile_says_and_pages_tell_of_them(
+    lab: Cluster, space: Space, outer: str, configured: Callable[[str, dict[str, str]], None]
+) -> None:
+    own = f"kubernetes.default.{DOMAIN}"
+    server = next(iter(lab.client.list("Pod", "kube-system")))["status"]["podIP"]
+    assert lasts(space, own) == 30, "as kubeadm has it"
+    assert page(space, f"{server}:8080/health") == "OK"
+    assert page(space, f"{server}:8181/ready") == "OK"
+    counted = page(space, f"kube-dns.kube-system.{DOMAIN}:9153/metrics")
+    assert 'coredns_dns_requests_total{server="dns://:53",zone=".",view="",proto="udp"' in counted
+    configured(CORE_DNS, {"Corefile": LASTING % outer})
+    eventually(lambda: lasts(space, own) == 7)
+    assert lasts(space, "www.acme.test") in (1, 2, 3), "3600 seconds, says hosts"
+    assert short(space, "asked.here") == ["192.0.2.123"], "of the block that it was rewritten in"
+    eventually(lambda: page(space, f"{server}:8090/health") == "OK")
+    assert page(space, f"{server}:8080/health") == ""
+    configured(CORE_DNS, {"Corefile": ".:53 {\nkubernetes cluster.local {\nttl 4000\n}\n}"})
+    eventually(
+        lambda: any(
+            "ttl must be in range [0, 3600]: 4000" in event["message"]
+            for event in lab.client.list("Event", "kube-system")
+        )
+    )
+    assert lasts(space, own) == 7, "what CoreDNS would not begin with changes nothing"
+
+
+def lasts(space: Space, name: str) -> int:
+    """For how many seconds the first answer may be believed."""
+    return int(space.says("querier", f"dig +noall +answer {name}").split()[1])
+
+
+def page(space: Space, url: str) -> str:
+    return space.says("querier", f"curl -s -m 2 {url}; true")

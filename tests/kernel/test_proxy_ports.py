@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from netlab.agents import proxyports
+from netlab.agents import pages, proxyports
 from netlab.agents.proxyports import ProxyPorts
 from netlab.kernel import netns
 from netlab.proxy.metrics import Inventory, ProxyMetrics
@@ -76,7 +76,7 @@ async def scene(namespace: Path) -> AsyncIterator[Scene]:
     scene.run("ip", "link", "set", "lo", "up")
     scene.run("ip", "addr", "add", f"{OUTSIDE}/32", "dev", "lo")
     scene.ports.start()
-    while len(scene.ports._servers) != 2:
+    while len(scene.ports.pages.open) != 2:
         await asyncio.sleep(0.01)
     yield scene
     await scene.ports.stop()
@@ -125,7 +125,7 @@ async def test_who_cannot_write_rules_is_unwell(scene: Scene) -> None:
 async def test_strangers_have_one_answer_each_and_not_for_ever(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxyports, "_LONGEST", 0.3)
+    monkeypatch.setattr(pages, "_LONGEST", 0.3)
     with netns.entered(scene.namespace):
         waiting = [await asyncio.open_connection("127.0.0.1", 10256) for _ in range(3)]
     for (reader, writer), sent in zip(
@@ -144,16 +144,16 @@ async def test_strangers_have_one_answer_each_and_not_for_ever(
 async def test_a_port_that_somebody_has_is_opened_once_he_leaves_it(
     namespace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxyports, "_RETRY", proxyports.Retry(0.05, 0.05))
+    monkeypatch.setattr(pages, "_RETRY", pages.Retry(0.05, 0.05))
     scene = Scene(namespace)
     scene.run("ip", "link", "set", "lo", "up")
     with netns.entered(namespace):
-        taken = proxyports._listening(10256, dual=False)
+        taken = pages._listening(10256, dual=False, local=False)
     scene.ports.start()
     await asyncio.sleep(0.1)
-    assert scene.ports._servers.keys() == {10249}
+    assert scene.ports.pages.open == {10249}
     taken.close()
     async with asyncio.timeout(5):
-        while 10256 not in scene.ports._servers:
+        while 10256 not in scene.ports.pages.open:
             await asyncio.sleep(0.01)
     await scene.ports.stop()

@@ -46,6 +46,15 @@ def lacking(directive: Directive, text: str) -> Lacking:
     return Lacking(f"Corefile:{directive.line} - Error during parsing: {text}")
 
 
+def seconds(text: str) -> float:
+    """Go's `30s`, `1h`; a bare number is one of seconds."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    for unit in ("ms", "s", "m", "h"):
+        if text.endswith(unit):
+            return float(text.removesuffix(unit)) * units[unit]
+    return float(text)
+
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s]+')
 
 

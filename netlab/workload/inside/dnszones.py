@@ -21,10 +21,16 @@ from netlab.workload.inside import (
     dnswire,
     web,
 )
-from netlab.workload.inside.corefile import Directive, Malformed, ServerBlock, lacking, wrong
+from netlab.workload.inside.corefile import (
+    Directive,
+    Malformed,
+    ServerBlock,
+    lacking,
+    seconds,
+    wrong,
+)
 from netlab.workload.inside.dnsfiles import is_address
 from netlab.workload.inside.dnsplugins import AskOn, Plugin, is_port
-from netlab.workload.inside.dnsrewrite import within
 
 _PAGES = {"health": (8080, "/health"), "ready": (8181, "/ready"), "prometheus": (9153, "/metrics")}
 _RELOAD = 30.0
@@ -160,67 +166,15 @@ def _interval(directive: Directive) -> float:
         raise wrong(directive, f"time: invalid duration {directive.words[1]}") from None
 
 
-def seconds(text: str) -> float:
-    """Go's `30s`, `1h`; a bare number is one of seconds."""
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    for unit in ("ms", "s", "m", "h"):
-        if text.endswith(unit):
-            return float(text.removesuffix(unit)) * units[unit]
-    return float(text)
-
-
 # -- its plugins -------------------------------------------------------------------------------
 
 Directives = Sequence[Directive]
 
 
 def _cache(found: Directives, zones: Sequence[str], _: AskOn, reading: Reading) -> list[Plugin]:
-    directive = found[0]
-    words = list(directive.words[1:])
-    limits = dict(dnscache.DEFAULTS)
-    if words and words[0].isdigit():
-        most = int(words.pop(0))
-        for sort in (dnscache.SUCCESS, dnscache.DENIAL):
-            limits[sort] = limits[sort]._replace(most=most, least=min(most, limits[sort].least))
-    stale, keeps = 0.0, False
-    for option in directive.below:
-        given = option.words[1:]
-        try:
-            match option.words:
-                case [("success" | "denial") as sort, *_] if given:
-                    limits[sort] = _limits(limits[sort], list(map(int, given)))
-                case ["servfail", word]:
-                    limits[dnscache.FAILURE] = dnscache.Limits(
-                        9984, int(min(300, seconds(word))), 0
-                    )
-                case ["serve_stale", *_]:
-                    stale = seconds(given[0]) if given else 3600.0
-                case ["disable", ("success" | "denial") as sort, *_]:
-                    limits.pop(sort, None)
-                case ["keepttl"]:
-                    keeps = True
-                case ["prefetch", *_]:
-                    pass  # nobody notices but who measures
-                case _:
-                    raise wrong(option, f"unknown property '{option.name}'")
-        except ValueError as error:
-            if isinstance(error, Malformed):
-                raise
-            raise wrong(option, f"{' '.join(option.words)}: that is no number") from None
-    names = [f"{word.lower().rstrip('.')}." if word != "." else "." for word in words] or zones
-
-    def holds(name: str) -> bool:
-        return any(within(name, zone) for zone in names)
-
-    made = dnscache.Cache(limits, holds, stale, keeps_ttl=keeps)
+    made = dnscache.of_directive(found[0], zones)
     reading.caches.append(made)
     return [made]
-
-
-def _limits(before: dnscache.Limits, given: Sequence[int]) -> dnscache.Limits:
-    most = given[1] if len(given) > 1 else before.most
-    least = given[2] if len(given) > 2 else min(before.least, most)
-    return dnscache.Limits(given[0], most, least)
 
 
 def _kubernetes(

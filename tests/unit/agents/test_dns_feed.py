@@ -16,6 +16,7 @@ from netlab.agents.podgroups import PodGroups
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.dns.forwarding import NO_FORWARDING, Forwarding
+from netlab.dns.terms import Terms
 from netlab.objects import bootstrap
 from netlab.objects.lab import lab_from_object
 from netlab.retry import Retry
@@ -65,6 +66,7 @@ class Server:
         self.refusals = 0
         self.idle = True
         self.forwarding = NO_FORWARDING
+        self.terms, self.dual, self.is_applied = Terms(), False, True
         self.domain, self.upstreams = "cluster.local", ("172.16.110.1",)
 
     def set_service(self, key: str, service: Any) -> None:
@@ -164,7 +166,7 @@ async def test_whom_to_ask_is_told_in_a_configmap(world, until, recorder):
     await until(lambda: world.server.forwarding == Forwarding(stub))
     put("coredns", {"Corefile": ". {\n  autopath a\n  forward . 10.1.0.2\n}"})
     left_out = "Corefile:2: autopath is left out: the cluster's DNS is a dnsmasq"
-    told = Forwarding(stub, ("10.1.0.2",), notes=(left_out,))
+    told = Forwarding(stub, ("10.1.0.2",), notes=(left_out,), terms=Terms())
     await until(lambda: world.server.forwarding == told)
     assert recorder.warnings == [f"NotConfigured: {left_out}"]
     change("coredns", {"Corefile": ". {\n  nonsense\n}"})
@@ -186,10 +188,9 @@ async def test_the_corefile_of_the_beginning_asks_for_nothing(world, until, reco
     assert (world.server.forwarding, world.feed._forwardings) == (NO_FORWARDING, {})
     changed = {"Corefile": first["Corefile"].replace("/etc/resolv.conf", "10.1.0.2")}
     world.registry.update({**world.informers["ConfigMap"].get(key), "data": changed})
-    await until(lambda: world.server.forwarding == Forwarding(outside=("10.1.0.2",)))
+    await until(lambda: world.server.forwarding.outside == ("10.1.0.2",))
     world.registry.update({**world.registry.get("ConfigMap", *key.split("/")), "data": first})
-    own = Forwarding(outside=world.server.upstreams)
-    await until(lambda: world.server.forwarding == own)
+    await until(lambda: world.server.forwarding.outside == world.server.upstreams)
     assert recorder.warnings == []
 
 

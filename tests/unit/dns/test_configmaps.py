@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
+from netlab.dns import terms
 from netlab.dns.configmaps import both, of_corefile, of_kube_dns
 from netlab.dns.corefile import CorefileError
 from netlab.dns.forwarding import Forwarding
-from netlab.dns.records import HostRecord
+from netlab.dns.terms import PagePlace, Terms
 from netlab.objects import bootstrap
 
 DOMAIN, OWN = "cluster.local", ("172.16.110.1",)
@@ -22,7 +24,40 @@ def read(text: str) -> Forwarding:
 
 
 def test_kubeadms_own_changes_nothing() -> None:
-    assert read(KUBEADMS) == Forwarding(outside=OWN)
+    found = read(KUBEADMS)
+    assert replace(found, terms=None) == Forwarding(outside=OWN)
+    assert found.terms is not None
+    (zones, cache), usual = found.terms.caches[0], terms.usual(DOMAIN)
+    below = tuple(option._replace(line=0) for option in cache.below)
+    cache = cache._replace(line=0, below=below)
+    assert replace(found.terms, caches=((zones, cache),)) == usual
+
+
+def test_how_long_names_last_and_where_it_tells_how_it_is() -> None:
+    text = (
+        ".:53 {\n  kubernetes cluster.local {\n  ttl 7\n  }\n  cache 3\n  health :8090\n"
+        "  prometheus\n"
+        "}\nacme.test {\n  forward . 10.0.0.1\n}\n"
+    )
+    found = read(text).terms
+    assert found is not None and (found.ttl, found.zones) == (7, (".", "acme.test"))
+    assert [zones for zones, _ in found.caches] == [(".",)]
+    assert found.pages == (PagePlace("health", 8090), PagePlace("prometheus", 9153, local=True))
+    none = read(".:53 {\n  kubernetes cluster.local\n  forward . 10.0.0.1\n}").terms
+    assert none == Terms(5), "as a CoreDNS that is not told otherwise"
+
+
+def test_what_of_kubernetes_and_cache_is_not_done() -> None:
+    text = (
+        ".:53 {\n  kubernetes cluster.local {\n  pods verified\n  namespaces a\n"
+        "  endpoint_pod_names\n  fallthrough\n  }\n  cache {\n  prefetch 10\n  }\n}"
+    )
+    assert read(text).notes == (
+        "Corefile:3: pods verified is left out: pods' names are answered as `pods insecure` says",
+        "Corefile:4: namespaces a is left out: names of all namespaces are answered",
+        "Corefile:5: endpoint_pod_names is left out: an endpoint's name is its hostname or address",
+        "Corefile:9: prefetch is left out: nothing is asked before its time",
+    )
 
 
 def test_it_is_known_again_as_long_as_nobody_has_changed_it() -> None:
@@ -51,7 +86,7 @@ def test_a_zone_that_forward_itself_names_and_a_network() -> None:
 
 def test_names_of_ones_own() -> None:
     found = read(".:53 {\n hosts {\n 10.0.0.9 My.test other.test.\n fallthrough\n }\n}")
-    assert found.hosts == (HostRecord("10.0.0.9", ("my.test", "other.test")),)
+    assert [each.name for block in found.blocks for each in block.directives] == ["hosts"]
     assert found.notes == ()
 
 
@@ -65,7 +100,8 @@ def test_what_is_not_done_is_said_by_its_line() -> None:
     assert read(text).notes == (
         "Corefile:2: autopath is left out: the cluster's DNS is a dnsmasq",
         "Corefile:3: /etc/more is left out: the ConfigMap has no such key",
-        "Corefile:3: hosts has no fallthrough: a CoreDNS would answer no other name of the zone",
+        "Corefile:3: hosts has no fallthrough: no other name of the block is answered, as by a "
+        "CoreDNS",
         "Corefile:6: kubernetes example.org is left out: the lab's names are below cluster.local",
         "Corefile:7: tls://9.9.9.9 is left out: the cluster's DNS speaks no TLS",
         "Corefile:8: except is left out: what is excepted is asked of the same servers",
@@ -82,9 +118,15 @@ def test_what_is_not_done_is_said_by_its_line() -> None:
         (".:53 {\n  forward .\n}", "Corefile:2 - Error during parsing: Wrong argument count"),
         (".:53 {\n  forward . dns.test\n}", "Corefile:2 - Error during parsing: not an IP address"),
         (".:53 {\n  errors\n", "Corefile:1 - Error during parsing: Unexpected EOF"),
+        (".:53 {\n kubernetes {\n ttl 3601\n }\n}", "Corefile:3 - Error during parsing: ttl must "
+         "be in range [0, 3600]: 3601"),
+        (".:53 {\n kubernetes {\n ttl x\n }\n}", "Corefile:3 - Error during parsing: ttl: 'x' is"),
+        (".:53 {\n  cache 0\n}", "Corefile:2 - Error during parsing: cache TTL can not be zero or"),
+        (".:53 {\n  cache {\n more\n }\n}", "Corefile:3 - Error during parsing: unknown property"),
+        (".:53 {\n  health :0\n}", "Corefile:2 - Error during parsing: address :0: invalid port"),
         (".:1053 {\n  errors\n}", "Corefile:1: .:1053: the"),
     ],
-)
+)  # fmt: skip
 def test_what_coredns_would_not_begin_with(text: str, words: str) -> None:
     with pytest.raises(CorefileError) as error:
         read(text)

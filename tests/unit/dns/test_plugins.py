@@ -125,6 +125,20 @@ def test_where_nobody_is_to_be_asked_nobody_is() -> None:
     assert answered(found, "a.test.")[:2] == ("", "SERVFAIL")
 
 
+def test_a_rewritten_name_is_asked_of_the_block_it_was_rewritten_in() -> None:
+    text = (
+        "b.test {\n forward . 10.0.0.3\n}\n. {\n rewrite name a.test x.b.test\n"
+        " rewrite name a2.test x.c.test\n rewrite name a3.test web.default.svc.cluster.local\n"
+        " kubernetes cluster.local\n forward c.test 10.0.0.4\n forward . 10.0.0.2:5353 10.0.0.9\n}"
+    )
+    found, asked = plugins(text), []
+    for name in ("a.test.", "a2.test.", "a3.test.", "other.test."):
+        given = found.begin(query(name).message, stream=False)
+        assert isinstance(given, Asking)
+        asked.append(given.servers)
+    assert asked == [(("10.0.0.2", 5353), ("10.0.0.9", 53)), (), (), ()]
+
+
 def test_what_is_none_of_ours_is_passed_on() -> None:
     found = plugins(RULES.format("name a.test b.test"))
     for packet in (b"", b"\0" * 12, query("a.test.").message[:20], b"\1\2\x81\0\0\1" + b"\0" * 12):
@@ -163,7 +177,30 @@ def test_what_is_lacking_is_told_and_what_is_wrong_is_refused() -> None:
 
 
 def test_hosts_may_stand_in_a_key() -> None:
-    text = ". {\n hosts /etc/coredns/own test {\n 10.0.0.9 b.test\n fallthrough\n }\n}"
+    text = (
+        ". {\n hosts /etc/coredns/own test {\n 10.0.0.9 b.test\n fallthrough\n }\n"
+        " forward . 10.0.0.2\n}"
+    )
     found = read(text, own="10.0.0.8 a.test  # mine\n")
-    assert [each.names for each in found.hosts] == [("b.test",), ("a.test",)]
     assert found.notes == ()
+    made = plugins(text, own="10.0.0.8 a.test  # mine\n")
+    assert answered(made, "a.test.") == ("", "NOERROR", ["a.test. A 10.0.0.8"])
+    assert answered(made, "b.test.") == ("", "NOERROR", ["b.test. A 10.0.0.9"])
+    assert answered(made, "9.0.0.10.in-addr.arpa.", "PTR")[2] == [
+        "9.0.0.10.in-addr.arpa. PTR b.test."
+    ]
+    for other in ("c.test.", "example.org.", "8.8.8.8.in-addr.arpa."):
+        assert answered(made, other)[0] == other
+
+
+def test_hosts_answers_no_other_name_of_its_zones_unless_it_falls_through() -> None:
+    """As CoreDNS: without a SOA to deny with, it fails; and kubernetes is behind it."""
+    lines = "10.0.0.9 b.test\n ttl 60\n"
+    found = plugins(f". {{\n hosts {{\n {lines} }}\n kubernetes cluster.local\n}}")
+    given = found.begin(query("b.test.").message, stream=False)
+    assert isinstance(given, bytes) and dnswire.unpack(given).answers[0].ttl == 60
+    assert answered(found, WEB)[:2] == ("", "SERVFAIL")
+    assert answered(found, "9.9.9.9.in-addr.arpa.", "PTR")[0] == "9.9.9.9.in-addr.arpa."
+    some = plugins(f". {{\n hosts {{\n {lines} fallthrough cluster.local\n }}\n kubernetes\n}}")
+    assert answered(some, WEB)[0] == WEB
+    assert answered(some, "c.test.")[:2] == ("", "SERVFAIL")
