@@ -13,7 +13,14 @@ from netlab.api import bodies, eventviews, fields, requestinfo
 from netlab.api.access import ACCESS, USER
 from netlab.api.call import Call, is_dry_run, query_number
 from netlab.errors import BadRequest, Invalid, NotFound
-from netlab.objects import elsewhere, podwarnings, sloppy, validate_admission, validate_network
+from netlab.objects import (
+    apiwarnings,
+    elsewhere,
+    podwarnings,
+    sloppy,
+    validate_admission,
+    validate_network,
+)
 from netlab.objects.kinds.access import GROUP
 from netlab.objects.kinds.batch import JOB
 from netlab.objects.meta import Object, is_terminating, uid
@@ -70,10 +77,13 @@ def _written(call: Call, write: Callable[[bool], Object]) -> Object:
 def _warn(call: Call, obj: Object, *, created: bool) -> None:
     """Of what a template asks for, or a pod when it is created, which settles it for good; and of
     webhooks, which nobody calls."""
+    if call.target.subresource == "status":
+        call.warnings += sloppy.of_status(obj)
     if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
         call.warnings += sloppy.warnings(obj) + podwarnings.warnings(obj) + unknown.warnings(obj)
         call.warnings += validate_admission.warnings(obj) + validate_network.warnings(obj)
-        call.warnings += elsewhere.warnings(obj)
+        call.warnings += elsewhere.warnings(obj) + apiwarnings.warnings(obj)
+        call.warnings += apiwarnings.of_name(obj) if created else []
 
 
 async def _body(call: Call) -> Object:

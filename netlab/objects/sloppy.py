@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from netlab.objects.kinds import BY_KIND
 from netlab.objects.problems import Path, render_path
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -40,9 +41,24 @@ ADDRESSES: Mapping[str, Sequence[Pattern]] = {
     "EndpointSlice": (("endpoints", "*", "addresses", "*"),),
     "Pod": (("spec", "dnsConfig", "nameservers", "*"),),
 }  # fmt: skip
-KEYS: Mapping[str, Sequence[Pattern]] = {"Pod": (("spec", "hostAliases", "*", "ip"),)}
-"""Those by which patches know an entry: they stay as they were sent."""
-RANGES: Mapping[str, Sequence[Pattern]] = {"Service": (("spec", "loadBalancerSourceRanges", "*"),)}
+_OF_PODS: Sequence[Pattern] = (
+    ("spec", "dnsConfig", "nameservers", "*"),
+    ("spec", "hostAliases", "*", "ip"),
+)
+"""Of pods and of templates of them, which are warned of."""
+RANGES: Mapping[str, Sequence[Pattern]] = {
+    "Service": (("spec", "loadBalancerSourceRanges", "*"),),
+    "Node": (("spec", "podCIDRs", "*"),),
+}
+STATUS: Mapping[str, Sequence[Pattern]] = {
+    "Service": (("status", "loadBalancer", "ingress", "*", "ip"),),
+    "Pod": (("status", "podIPs", "*", "ip"), ("status", "hostIPs", "*", "ip")),
+}
+"""Of what a status says, when it is written."""
+_MADE = "endpoints.kubernetes.io/managed-by", "endpointslice.kubernetes.io/managed-by"
+_BY = ("endpoint-controller", "endpointslice-controller.k8s.io",
+       "endpointslicemirroring-controller.k8s.io")  # fmt: skip
+"""Endpoints and slices of which nobody is warned, as nobody has written their addresses."""
 
 
 @lru_cache(maxsize=4096)
@@ -110,13 +126,38 @@ def _forms(obj: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, Callable[[st
 def warnings(obj: Mapping[str, Any]) -> list[str]:
     """A line for each address that another form would be better for, as it was sent."""
     kind = str(obj.get("kind"))
-    found: list[str] = []
-    for table, told in ((ADDRESSES, _of_address), (KEYS, _of_address), (RANGES, _of_range)):
-        for pattern in table.get(kind, ()):
-            for holder, key, path in _places(obj, pattern, ()):
-                if isinstance(holder[key], str):
-                    found += told(_named(path), holder[key])
+    if _is_made(obj):
+        return []
+    pod = BY_KIND[kind].pod_path if kind in BY_KIND else None
+    addresses = ADDRESSES.get(kind, ()) if pod is None else [(*pod, *each) for each in _OF_PODS]
+    found = _told(obj, addresses, _of_address) + _told(obj, RANGES.get(kind, ()), _of_range)
     return list(dict.fromkeys(found))
+
+
+def _is_made(obj: Mapping[str, Any]) -> bool:
+    labels = (obj.get("metadata") or {}).get("labels") or {}
+    return any(labels.get(key) in _BY for key in _MADE)
+
+
+def of_status(obj: Mapping[str, Any]) -> list[str]:
+    """The same of its status. A Service's are told of by their entry, not by its `ip`."""
+    kind = str(obj.get("kind"))
+    found = _told(obj, STATUS.get(kind, ()), _of_address)
+    if kind == "Service":
+        return [line.replace("].ip: ", "]: ", 1) for line in found]
+    return found
+
+
+def _told(
+    obj: Mapping[str, Any], patterns: Sequence[Pattern], lines: Callable[[str, str], Iterator[str]]
+) -> list[str]:
+    return [
+        line
+        for pattern in patterns
+        for holder, key, path in _places(obj, pattern, ())
+        if isinstance(holder[key], str)
+        for line in lines(_named(path), holder[key])
+    ]
 
 
 def _named(path: Path) -> str:
@@ -144,8 +185,17 @@ def _of_range(path: str, text: str) -> Iterator[str]:
     except ValueError:
         return
     address = text.strip().partition("/")[0]
+    meant = read(address)
+    if meant is not None and meant != loose.network_address:
+        single = f"{meant}/{meant.max_prefixlen}"
+        yield (
+            f'{path}: CIDR value "{text}" is ambiguous in this context '
+            f'(should be "{loose}" or "{single}"?)'
+        )
     if not _is_standard(address):
         yield f'{path}: non-standard CIDR value "{text}" {_LATER} "{loose}"'
+    elif meant is not None and meant != loose.network_address:
+        return
     elif loose.version == 6 and str(loose) != text:
         rule = "should be in RFC 5952 canonical format"
         yield f'{path}: IPv6 CIDR value "{text}" {rule} ("{loose}")'

@@ -106,6 +106,72 @@ def test_endpoints_and_pods_are_read_in_standard_forms() -> None:
     assert read["hostAliases"][0]["ip"] == "010.0.0.1"
 
 
+def test_of_a_range_that_means_one_address_both_are_told() -> None:
+    made = service(loadBalancerSourceRanges=["10.1.2.3/8", "010.1.2.3/8", "FD00::1/64"])
+    path = "spec.loadBalancerSourceRanges"
+    ambiguous = "is ambiguous in this context"
+    assert sloppy.warnings(made) == [
+        f'{path}[0]: CIDR value "10.1.2.3/8" {ambiguous} (should be "10.0.0.0/8" or '
+        '"10.1.2.3/32"?)',
+        f'{path}[1]: CIDR value "010.1.2.3/8" {ambiguous} (should be "10.0.0.0/8" or '
+        '"10.1.2.3/32"?)',
+        f'{path}[1]: non-standard CIDR value "010.1.2.3/8" {LATER} "10.0.0.0/8"',
+        f'{path}[2]: CIDR value "FD00::1/64" {ambiguous} (should be "fd00::/64" or "fd00::1/128"?)',
+    ]
+
+
+def test_addresses_in_templates_are_warned_of() -> None:
+    spec = {
+        "dnsConfig": {"nameservers": ["010.96.0.10"]},
+        "hostAliases": [{"ip": "::ffff:10.0.0.1", "hostnames": ["a"]}],
+    }
+    templates = {
+        "Pod": ("", {"spec": spec}),
+        "Deployment": ("spec.template.", {"spec": {"template": {"spec": spec}}}),
+        "ReplicationController": ("spec.template.", {"spec": {"template": {"spec": spec}}}),
+        "CronJob": (
+            "spec.jobTemplate.spec.template.",
+            {"spec": {"jobTemplate": {"spec": {"template": {"spec": spec}}}}},
+        ),
+    }
+    for kind, (path, rest) in templates.items():
+        found = sloppy.warnings({"kind": kind, **rest})
+        assert found == [
+            f'{path}spec.dnsConfig.nameservers[0]: non-standard IP address "010.96.0.10" {LATER} '
+            '"10.96.0.10"',
+            f'{path}spec.hostAliases[0].ip: non-standard IP address "::ffff:10.0.0.1" {LATER} '
+            '"10.0.0.1"',
+        ]
+
+
+def test_what_controllers_make_is_not_warned_of() -> None:
+    head = {"kind": "EndpointSlice", "endpoints": [{"addresses": ["010.0.0.1"]}]}
+    assert sloppy.warnings({**head, "metadata": {"name": "s"}})
+    labels = {"endpointslice.kubernetes.io/managed-by": "endpointslicemirroring-controller.k8s.io"}
+    assert sloppy.warnings({**head, "metadata": {"name": "s", "labels": labels}}) == []
+    subsets = [{"addresses": [{"ip": "010.0.0.1"}]}]
+    by = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
+    made = {"kind": "Endpoints", "metadata": {"name": "s", "labels": by}, "subsets": subsets}
+    assert sloppy.warnings(made) == []
+    assert sloppy.warnings({**made, "metadata": {"name": "s"}})
+
+
+def test_a_status_is_warned_of_as_it_is_written() -> None:
+    made = service()
+    made["status"] = {"loadBalancer": {"ingress": [{"ip": "010.0.0.1"}]}}
+    assert sloppy.warnings(made) == []
+    assert sloppy.of_status(made) == [
+        f'status.loadBalancer.ingress[0]: non-standard IP address "010.0.0.1" {LATER} "10.0.0.1"'
+    ]
+    pod = {
+        "kind": "Pod",
+        "status": {"podIPs": [{"ip": "010.0.0.1"}], "hostIPs": [{"ip": "10.0.0.1"}]},
+    }
+    assert sloppy.of_status(pod) == [
+        f'status.podIPs[0].ip: non-standard IP address "010.0.0.1" {LATER} "10.0.0.1"'
+    ]
+
+
 @pytest.mark.parametrize("spec", [None, [], {"clusterIPs": {"a": 1}, "externalIPs": [1, None]}])
 def test_nonsense_is_left_to_others(spec: Any) -> None:
     made = {"kind": "Service", "spec": spec}
