@@ -23,6 +23,8 @@ from netlab.objects.problems import Path, render_path
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _IPV4 = re.compile(r"0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})", re.ASCII)
+_PLAIN = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
+"""IPv4 as nearly all write it, which is standard."""
 _MOST = 64
 
 T = TypeVar("T", bound=Mapping[str, Any])
@@ -79,6 +81,8 @@ def read(text: str) -> Address | None:
 @lru_cache(maxsize=4096)
 def standard(text: str) -> str:
     """The standard form of an address that is in none; anything else as it is."""
+    if _PLAIN.fullmatch(text):
+        return text
     parsed = read(text)
     return str(parsed) if parsed is not None and not _is_standard(text) else text
 

@@ -58,6 +58,17 @@ _PROGRAM: tuple[bpf.Line, ...] = (
 )
 
 
+_ACK_OR_RST = 0x14
+_SYN = 0x02
+
+
+def _onward(line: bpf.Line) -> tuple[bpf.Line, ...]:
+    """Of TCP what asks alone: a SYN that answers nobody."""
+    if line[1:3] != ("any-bit", _SYN_OR_RST):
+        return (line,)
+    return (line[0], "any-bit", _ACK_OR_RST, "drop", _NEXT), ("", "any-bit", _SYN, "take", "drop")
+
+
 _LOOPBACK = 0x7F000001
 _OF_TCP: tuple[bpf.Line, ...] = (
     ("", "equal", 6, _NEXT, "canary"),
@@ -113,6 +124,9 @@ class Filter(Struct, frozen=True):
 
 
 PROBES = Filter(_PROGRAM, SNAP)
+QUESTIONS = Filter(tuple(each for line in _PROGRAM for each in _onward(line)), SNAP)
+"""Probes, and of answers to TCP's none: for places where nobody waits for one."""
+
 STREAMS = Filter(_STREAMS, _STREAM_SNAP)
 """All of TCP, with what it carries; and the canaries, which are of UDP."""
 

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from msgspec import Struct
 
@@ -57,20 +57,23 @@ class InstrumentError(NetlabError):
 class _Tap(Struct):
     place: str
     socket: socket.socket
+    snap: int
 
 
 class Capture:
     """Captures in the namespaces of `places` (name → path or descriptor), of what is wanted, as
-    `read` reads it; a context manager."""
+    `read` reads it; a context manager. `at` says of what else, of some of them."""
 
     def __init__(
         self,
         places: Mapping[str, Path | int],
         wanted: bpf.Filter = bpf.PROBES,
         read: Decode = decode,
+        at: Mapping[str, bpf.Filter] = MappingProxyType({}),
     ) -> None:
         self._places = dict(places)
         self._filter = wanted
+        self._at = at
         self._read = read
         self._taps: dict[int, _Tap] = {}
         self._epoll: select.epoll | None = None
@@ -81,7 +84,8 @@ class Capture:
             with namespaces.travelling() as go:
                 for place, netns in self._places.items():
                     go(netns)
-                    tap = _Tap(place, _opened_here(self._filter))
+                    wanted = self._at.get(place, self._filter)
+                    tap = _Tap(place, _opened_here(wanted), wanted.snap)
                     self._taps[tap.socket.fileno()] = tap
                     self._epoll.register(tap.socket, select.EPOLLIN)
                     _send_canary()
@@ -115,7 +119,7 @@ class Capture:
         return seen
 
     def _drain(self, tap: _Tap, seen: list[Observation]) -> None:
-        for frame in heard(tap.socket, self._filter.snap):
+        for frame in heard(tap.socket, tap.snap):
             packet = self._read(frame.data)
             if packet is not None:
                 where = (tap.place, frame.ifname, frame.outgoing)

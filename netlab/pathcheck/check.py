@@ -2,6 +2,9 @@
 
 plan → captures open → canaries seen → names looked up → a first probe each → the other tries
 and a real connection → verdicts
+
+Captures are open where packets are to pass; a check with one that went elsewhere is run again,
+with captures everywhere.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from msgspec import Struct, field
 
@@ -22,6 +26,7 @@ from netlab.pathcheck.result import CheckResult, Status
 from netlab.pathcheck.send import Senders, Talk, source_address, talk
 from netlab.pathcheck.trial import NothingToAddress, Trial, plan
 from netlab.pathcheck.verdict import counts, judge, shortfall
+from netlab.pathcheck.watched import astray, filters, near
 from netlab.pathcheck.world import World
 
 _SILENCE_SECONDS = 0.5
@@ -40,6 +45,7 @@ class _Run(Struct):
     name_found: str = ""
     problem: str = ""
     error: NetlabError | None = None
+    astray: bool = False
     seconds: float = 0.0
     """From its packets, and its question for a name, to its answers. Checks run side by side, and
     none has the time in which others are waited for."""
@@ -67,19 +73,29 @@ def run_checks(checks: Sequence[PathCheck], world: World) -> list[CheckResult]:
     the status "error" then.
     """
     runs = [_planned(check, world) for check in checks]
-    if any(run.open for run in runs):
-        try:
-            with (
-                Capture({name: place.netns for name, place in world.places.items()}) as capture,
-                Senders() as senders,
-                ThreadPoolExecutor(max_workers=16) as threads,
-            ):
-                capture.prove()
-                _Session(world, capture, senders, threads).run([run for run in runs if run.open])
-                capture.require_complete()
-        except (NetlabError, OSError) as error:
-            _spoil(runs, error)
-    return [_result(run, world) for run in runs]
+    _observe(runs, world, near((run.trial for run in runs if run.trial is not None), world))
+    again = {place: _planned(run.check, world) for place, run in enumerate(runs) if run.astray}
+    _observe([*again.values()], world, frozenset(world.places))
+    return [_result(again.get(place, run), world) for place, run in enumerate(runs)]
+
+
+def _observe(runs: Sequence[_Run], world: World, watched: frozenset[str]) -> None:
+    """Run what can be, under captures in these places."""
+    able = [run for run in runs if run.open]
+    if not able:
+        return
+    places = {name: world.places[name].netns for name in watched}
+    try:
+        with (
+            Capture(places, at=filters(map(_trial, able), watched)) as capture,
+            Senders() as senders,
+            ThreadPoolExecutor(max_workers=16) as threads,
+        ):
+            capture.prove()
+            _Session(world, capture, senders, threads, watched).run(able)
+            capture.require_complete()
+    except (NetlabError, OSError) as error:
+        _spoil(runs, error)
 
 
 def _planned(check: PathCheck, world: World) -> _Run:
@@ -91,7 +107,7 @@ def _planned(check: PathCheck, world: World) -> _Run:
         return _Run(check, error=error)
 
 
-def _spoil(runs: list[_Run], error: Exception) -> None:
+def _spoil(runs: Sequence[_Run], error: Exception) -> None:
     """No verdict is to be trusted once the instruments failed."""
     cause = error if isinstance(error, NetlabError) else InstrumentError(str(error))
     for run in runs:
@@ -102,15 +118,22 @@ class _Session:
     """One round of checks under open captures."""
 
     def __init__(
-        self, world: World, capture: Capture, senders: Senders, threads: ThreadPoolExecutor
+        self,
+        world: World,
+        capture: Capture,
+        senders: Senders,
+        threads: ThreadPoolExecutor,
+        watched: frozenset[str],
     ) -> None:
         self._world = world
+        self._watched = watched
         self._capture = capture
         self._senders = senders
         self._threads = threads
         self._numbers = ProbeNumbers()
         self._sightings = Sightings()
-        self._addresses = world.addresses()
+        self._addresses = {name: world.places[name].local for name in watched}
+        self._sources: dict[tuple[Path | int, str, int], str | None] = {}
 
     def run(self, runs: list[_Run]) -> None:
         """Send, watch and look again until nothing more can be learnt."""
@@ -173,12 +196,14 @@ class _Session:
         self._wait(sent)
         for run, probe in sent:
             place = _trial(run).place.name
-            run.journeys.append(journey(probe, place, self._sightings, self._addresses))
+            found = journey(probe, place, self._sightings, self._addresses)
+            run.journeys.append(found)
+            run.astray |= astray(found, run.check.expect.outcome, self._watched, self._world)
 
     def _send(self, run: _Run, sent: list[tuple[_Run, ProbePacket]]) -> None:
         trial = _trial(run)
         address, port = trial.targets[len(run.probes) % len(trial.targets)]
-        source = source_address(trial.place.netns, address, port)
+        source = self._source(trial.place.netns, address, port)
         if source is None:
             run.problem = f"{trial.place.name} has no route to {address}"
             return
@@ -189,6 +214,13 @@ class _Session:
             return
         run.probes.append(probe)
         sent.append((run, probe))
+
+    def _source(self, netns: Path | int, address: str, port: int) -> str | None:
+        """The kernel is asked once: a run is over in a moment."""
+        key = (netns, address, port)
+        if key not in self._sources:
+            self._sources[key] = source_address(*key)
+        return self._sources[key]
 
     def _wait(self, sent: list[tuple[_Run, ProbePacket]]) -> None:
         """Collect until every probe is answered or its time is over."""

@@ -6,6 +6,7 @@ import socket
 import struct
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -67,6 +68,7 @@ class Observation(Struct, frozen=True):
     data: bytes = b""
 
 
+@lru_cache(maxsize=8192)
 def endpoint(address: str, port: int) -> str:
     """Address and port in one, IPv6 in brackets; the address alone without a port (0)."""
     return join_host_port(address, port) if port else address

@@ -109,7 +109,8 @@ class Sightings(Struct):
         what it was asked sends a packet of its own, which has its own number."""
         copies = self._copies.get(probe.key, ())
         seen = (one for one in copies if probe.ip_id in (0, one.packet.ip_id))
-        return _without_replies(sorted(seen, key=lambda o: o.time))
+        in_order = sorted(seen, key=lambda o: o.time)
+        return in_order if probe.protocol.acknowledges else _without_replies(in_order)
 
     def answer(self, probe: ProbePacket, place: str) -> CapturedPacket | None:
         """What came back to the sender at `place`: a SYN-ACK, a RST, a datagram, an echo, an ICMP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +45,7 @@ class Place(Struct, frozen=True):
         return frozenset((*self.addresses, *self.shared))
 
 
-class World(Struct, frozen=True):
+class World(Struct, frozen=True, dict=True):
     """The lab as checks see it; Services and pods by `namespace/name`."""
 
     places: Mapping[str, Place]
@@ -62,8 +63,16 @@ class World(Struct, frozen=True):
 
     def owner(self, address: str) -> str | None:
         """The place that owns an address."""
-        owners = (name for name, place in self.places.items() if address in place.addresses)
-        return next(owners, None)
+        return self._owners.get(address)
+
+    @cached_property
+    def _owners(self) -> dict[str, str]:
+        """The first place that has an address, by that."""
+        found: dict[str, str] = {}
+        for name, place in self.places.items():
+            for address in place.addresses:
+                found.setdefault(address, name)
+        return found
 
     def announcer(self, service: str) -> str | None:
         """The node that is to answer for a Service's load balancer, if one may."""

@@ -387,14 +387,42 @@ def test_a_frame_shown_to_everybody_has_reached_nobody(world: World, machines: M
 def test_a_capture_that_sees_nothing_is_an_error_and_no_pass(
     world: World, machines: Machines
 ) -> None:
-    machines.ip("box", "link set lo down")
+    machines.ip("web-0", "link set lo down")
     try:
         results = run_checks([check(NODE, WEB), check(CLIENT, WEB_AT_NODE)], world)
     finally:
-        machines.ip("box", "link set lo up")
+        machines.ip("web-0", "link set lo up")
     assert [result.status for result in results] == ["error", "error"]
     assert "could not run: the capture does not see a packet sent" in results[0].line
-    assert "default/box" in results[0].line
+    assert "default/web-0" in results[0].line
+
+
+def test_no_capture_is_opened_in_a_pod_that_no_packet_is_to_pass(
+    world: World, machines: Machines
+) -> None:
+    machines.ip("box", "link set lo down")
+    try:
+        results = run_checks([check(NODE, WEB), check(CLIENT, WEB_AT_NODE)], world)
+        (without,) = run_checks([check(BOX, WEB)], world)
+    finally:
+        machines.ip("box", "link set lo up")
+    assert all(passes(result) for result in results)
+    assert without.status == "error"
+
+
+def test_a_packet_that_went_astray_is_found_where_it_is(world: World) -> None:
+    """The rules lead to a pod that the Service, as it is now, has not among its endpoints."""
+    (slice_,) = world.slices
+    fewer = replace(world, slices=({**slice_, "endpoints": slice_["endpoints"][1:]},))
+    led, well = run_checks(
+        [check(BOX, WEB, endpoints="all"), check(BOX, Target(pod="web-1", port=8080))], fewer
+    )
+    if led.passed:  # both tries came to the one that is left
+        led = run_check(check(BOX, WEB, endpoints="all", spread=Spread(60, 1)), fewer)
+    assert "default/web-0 (10.244.1.5:8080) answered, which is not one of the expected" in led.line
+    assert passes(well)
+    (stranger,) = (hop for hop in led.json()["endpoints"] if hop["place"] == "default/web-0")
+    assert stranger["address"] == "10.244.1.5:8080"
 
 
 def test_what_is_not_there_cannot_be_checked_while_the_rest_is(world: World) -> None:

@@ -81,12 +81,12 @@ def _run(arguments: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _junit(arguments: argparse.Namespace) -> Iterator[Callable[[Sequence[CheckResult]], None]]:
     """What writes the report, if one is asked for: whether it can be is known before all else."""
-    from netlab.kernel.results import result
-    from netlab.pathcheck.junit import junit
-
     if not arguments.junit:
         yield lambda _: None
         return
+    from netlab.kernel.results import result
+    from netlab.pathcheck.junit import junit
+
     with result(Path(arguments.junit)) as file:
         yield lambda results: file.write(junit(results).encode())
 

@@ -23,7 +23,7 @@ def world(arguments: argparse.Namespace, directory: Path) -> World:
     from netlab.objects.sloppy import standardized
     from netlab.pathcheck.world import world_of
 
-    spec = inventory.read_lab(directory)
+    spec, namespaces = inventory.read_lab(directory), paths.namespaces(directory)
     with options.client(arguments) as client:
         return world_of(
             spec,
@@ -31,9 +31,7 @@ def world(arguments: argparse.Namespace, directory: Path) -> World:
             slices=list(map(standardized, client.list("EndpointSlice"))),
             pods=client.list("Pod"),
             nodes=client.list("Node"),
-            netns=lambda place: paths.namespace(
-                directory, names.namespace(spec.name, *place.split(".", 1))
-            ),
+            netns=lambda place: namespaces / names.namespace(spec.name, *place.split(".", 1)),
         )
 
 

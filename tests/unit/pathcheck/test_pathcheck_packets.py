@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from netlab.pathcheck import bpf
 from netlab.pathcheck.decode import decode, decode_anybody_s, endpoint, split
 from netlab.pathcheck.packets import ProbeNumbers, build
-from netlab.pathcheck.protocols import ACK, SYN
+from netlab.pathcheck.protocols import ACK, RST, SYN
 
 ADDRESSES = {4: ("10.244.1.7", "10.96.0.7"), 6: ("fd00::7", "fd00:10::7")}
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
@@ -163,9 +163,24 @@ def test_the_filter_takes_what_can_be_a_probe_or_its_answer(
     assert bool(filtered(ethertype, packet)) is taken
 
 
-def filtered(ethertype: int, packet: bytes) -> int:
+@pytest.mark.parametrize(
+    ("flags", "taken"), [(SYN, True), (SYN | ACK, False), (RST, False), (RST | ACK, False)]
+)
+def test_of_tcp_questions_alone_are_heard_where_nobody_awaits_an_answer(
+    flags: int, taken: bool
+) -> None:
+    for ethertype, packet in (
+        (0x0800, ipv4(TCP, segment(flags))),
+        (0x86DD, ipv6(TCP, segment(flags))),
+    ):
+        assert bool(filtered(ethertype, packet, bpf.QUESTIONS)) is taken
+    assert filtered(0x0800, ipv4(UDP, bytes(8)), bpf.QUESTIONS)
+    assert filtered(0x86DD, ipv6(ICMPV6, bytes(8)), bpf.QUESTIONS)
+
+
+def filtered(ethertype: int, packet: bytes, by: bpf.Filter = bpf.PROBES) -> int:
     """What the kernel would do with the program: the bytes it takes of the packet."""
-    program = list(struct.iter_unpack("HBBI", bpf.PROBES.assembled()))
+    program = list(struct.iter_unpack("HBBI", by.assembled()))
     at = accumulator = index = 0
     while True:
         code, yes, no, operand = program[at]
