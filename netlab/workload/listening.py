@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from netlab.workload.access_log import AccessLog
@@ -23,6 +23,7 @@ from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 from netlab.workload.site import Site
 from netlab.workload.template import TemplateError
 from netlab.workload.tls import Tls
+from netlab.workload.turns import Listening, Share, Turns
 
 Closer = Callable[[], None]
 Problems = list[str]
@@ -35,6 +36,10 @@ class Pods:
         self._pods: dict[str, Pod] = {}
         self._health: dict[str, ServedHealthPorts] = {}
         self._deadlines = ConnectionDeadlines()
+
+    @cached_property
+    def _turns(self) -> Turns:
+        return Turns()  # of the loop, which there is by now
 
     async def serve(
         self, sites: Mapping[str, Json], pods: list[Json], sockets: Sequence[socket.socket]
@@ -55,7 +60,7 @@ class Pods:
             self.stop([served.uid])
             pod = self._pods[served.uid] = Pod(served, _inodes(own))
             self.certify({served.uid: data.get("certificate")})
-            found = await pod.open(sites, own, self._deadlines)
+            found = await pod.open(sites, own, self._deadlines, self._turns)
             if found:
                 problems[served.uid] = found
         return problems
@@ -101,7 +106,7 @@ class Pods:
             await self._health_ports(uid).open(int(port), answer, opened)
 
     def _health_ports(self, uid: str) -> ServedHealthPorts:
-        return self._health.setdefault(uid, ServedHealthPorts(self._deadlines))
+        return self._health.setdefault(uid, ServedHealthPorts(self._deadlines, self._turns))
 
 
 def _inodes(sockets: Sequence[socket.socket | None]) -> list[int]:
@@ -121,48 +126,46 @@ class Pod:
         self.tls = Tls()
         self._connections = Connections()
         self._closers: list[Closer] = []
+        self._share = Share()
 
     async def open(
         self,
         sites: Mapping[str, Json],
         sockets: Sequence[socket.socket | None],
         deadlines: ConnectionDeadlines,
+        turns: Turns,
     ) -> Problems:
         """Serve each port that has a socket; what cannot be is returned as text."""
         containers = {container.name: container for container in self.served.containers}
         problems = []
         for (name, listener), opened in zip(self.served.ports, sockets, strict=True):
             if opened is not None:
-                problems += await self._attach(opened, containers[name], listener, sites, deadlines)
+                try:
+                    factory = self._factory(containers[name], listener, sites, deadlines)
+                except (TemplateError, KeyError, ValueError) as error:
+                    opened.close()
+                    problems.append(f"port {listener.port}: site {listener.site}: {error}")
+                    continue
+                tls = self.tls if listener.serve == "https" else None
+                self._closers.append(await attach(opened, factory, turns, self._share, tls))
         return problems
 
-    async def _attach(
+    def _factory(
         self,
-        opened: socket.socket,
         container: ServedContainer,
         listener: Listener,
         sites: Mapping[str, Json],
         deadlines: ConnectionDeadlines,
-    ) -> Problems:
+    ) -> Callable[[], Any]:
+        """What makes a protocol for who connects."""
         variables = {**container.variables, "port": str(listener.port)}
-        log = self.logs[container.name]
-        factory: Callable[[], Any]
-        try:
-            match listener.serve:
-                case "http" | "https":
-                    site = Site(sites[listener.site], variables)
-                    factory = partial(HttpConnection, site, log, self._connections, deadlines)
-                case "tcp":
-                    data = sites[listener.site]
-                    factory = partial(TcpConnection, data, variables, log, self._connections)
-                case "udp":
-                    factory = partial(UdpService, sites[listener.site], variables, log)
-        except (TemplateError, KeyError, ValueError) as error:
-            opened.close()
-            return [f"port {listener.port}: site {listener.site}: {error}"]
-        tls = self.tls if listener.serve == "https" else None
-        self._closers.append(await attach(opened, factory, tls))
-        return []
+        log, data = self.logs[container.name], sites[listener.site]
+        match listener.serve:
+            case "tcp":
+                return partial(TcpConnection, data, variables, log, self._connections)
+            case "udp":
+                return partial(UdpService, data, variables, log)
+        return partial(HttpConnection, Site(data, variables), log, self._connections, deadlines)
 
     def close(self) -> None:
         """Close ports and connections."""
@@ -180,23 +183,30 @@ class Pod:
 
 
 async def attach(
-    opened: socket.socket, factory: Callable[[], Any], tls: Tls | None = None
+    opened: socket.socket,
+    factory: Callable[[], Any],
+    turns: Turns,
+    share: Share,
+    tls: Tls | None = None,
 ) -> Closer:
-    """Serve a bound socket, over TLS if so; returns what closes it."""
+    """Serve a bound socket of a pod's, over TLS if so; returns what closes it."""
     loop = asyncio.get_running_loop()
     if opened.type == socket.SOCK_DGRAM:
         transport, _ = await loop.create_datagram_endpoint(factory, sock=opened)
         return transport.abort
-    options = tls.options if tls else {}
-    server = await loop.create_server(factory, sock=opened, backlog=BACKLOG, **options)
+    if tls is None:
+        return Listening(opened, factory, turns, share).close
+    server = await loop.create_server(factory, sock=opened, backlog=BACKLOG, **tls.options)
     return server.close
 
 
 class ServedHealthPorts:
     """The healthCheckNodePorts of one node: what they say changes while they stay open."""
 
-    def __init__(self, deadlines: ConnectionDeadlines) -> None:
+    def __init__(self, deadlines: ConnectionDeadlines, turns: Turns) -> None:
         self._deadlines = deadlines
+        self._turns = turns
+        self._share = Share()
         self._log = AccessLog()
         self._connections = Connections()
         self._open: dict[int, tuple[_HealthSite, Closer]] = {}
@@ -216,7 +226,7 @@ class ServedHealthPorts:
         def connection() -> HttpConnection:
             return HttpConnection(entry.site, self._log, self._connections, self._deadlines)
 
-        self._open[port] = (entry, await attach(opened, connection))
+        self._open[port] = (entry, await attach(opened, connection, self._turns, self._share))
 
     def close(self) -> None:
         """Close all ports."""

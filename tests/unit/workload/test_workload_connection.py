@@ -21,6 +21,7 @@ from netlab.workload.connection import (
     plain_peer,
 )
 from netlab.workload.site import Site
+from netlab.workload.turns import Connected, Share, Turns
 
 SITE = Site(
     {
@@ -34,6 +35,21 @@ SITE = Site(
 Factory = Callable[[], asyncio.Protocol]
 
 
+@pytest.fixture(params=["asyncio's transports", "those that take turns"], autouse=True)
+def transports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ports with TLS have the one, those without it the other."""
+    if request.param == "those that take turns":
+        monkeypatch.setitem(globals(), "accepted", accepted_in_turn)
+
+
+async def accepted(factory: Factory, theirs: socket.socket) -> None:
+    await asyncio.get_running_loop().connect_accepted_socket(factory, theirs)
+
+
+async def accepted_in_turn(factory: Factory, theirs: socket.socket) -> None:
+    Connected(theirs, theirs.getpeername(), Turns(), Share()).begin(factory())
+
+
 @contextlib.asynccontextmanager
 async def connected(
     factory: Factory | None = None,
@@ -45,8 +61,7 @@ async def connected(
         return HttpConnection(SITE, log, connections, deadlines)
 
     ours, theirs = socket.socketpair()
-    loop = asyncio.get_running_loop()
-    await loop.connect_accepted_socket(factory or http, theirs)
+    await accepted(factory or http, theirs)
     reader, writer = await asyncio.open_connection(sock=ours)
     yield reader, writer, log
     writer.close()
