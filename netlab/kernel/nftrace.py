@@ -40,6 +40,7 @@ _SUBSYSTEM = 10 << 8
 _NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _TRACE = 0, 3, 6, 7, 17
 _INET = 1
 _OWNER = 0x2
+_HANDLE = 3
 _GROUP_TRACE = 9
 _PREROUTING, _OUTPUT = 0, 3
 _FIRST = -2_000_000_000
@@ -275,7 +276,12 @@ def rule_handles(netns: Path | int, family: int, table: str, chain: str) -> list
             if error.errno == errno.ENOENT:
                 return []
             raise
-    return [_read(dict(split(reply.data[20:])).get(3), ">Q") for reply in replies]
+    return [_handle(reply.data) for reply in replies]
+
+
+def _handle(message: bytes) -> int:
+    """It comes before a rule's expressions, of which there is no need to read any."""
+    return next((_read(data, ">Q") for kind, data in split(message[20:]) if kind == _HANDLE), 0)
 
 
 def interface_names(netns: Path | int) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.ranges import nth_address
 from netlab.objects.types import EndpointSlice, Node, Pod, Service, ServicePort
 from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.slices import Slices
 
 Role = Literal["pod", "node", "client", "internet"]
 
@@ -50,7 +51,7 @@ class World(Struct, frozen=True, dict=True):
 
     places: Mapping[str, Place]
     services: Mapping[str, Service] = field(default_factory=dict)
-    slices: tuple[EndpointSlice, ...] = ()
+    slices: Sequence[EndpointSlice] = ()
     pods: Mapping[str, Pod] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     domain: str = "cluster.local"
@@ -76,15 +77,20 @@ class World(Struct, frozen=True, dict=True):
 
     def announcer(self, service: str) -> str | None:
         """The node that is to answer for a Service's load balancer, if one may."""
-        slices = [slice_ for slice_ in self.slices if service_key(slice_) == service]
-        return announcing_node(self.services[service], self.nodes, slices)
+        return announcing_node(self.services[service], self.nodes, self.slices_of(service))
+
+    def slices_of(self, service: str) -> Sequence[EndpointSlice]:
+        """Those of one Service."""
+        if isinstance(self.slices, Slices):
+            return self.slices.of(service)
+        return [slice_ for slice_ in self.slices if service_key(slice_) == service]
 
     def endpoints(self, service: str, port: ServicePort, version: int) -> dict[str, str]:
         """The ready endpoints of a Service's port: `address:port` → the name of the place."""
         found: dict[str, str] = {}
-        for slice_ in self.slices:
+        for slice_ in self.slices_of(service):
             family = slice_.get("addressType") == ("IPv6" if version == 6 else "IPv4")
-            if family and service_key(slice_) == service:
+            if family:
                 for number in _port_numbers(slice_, port):
                     for address in _ready_addresses(slice_):
                         found[endpoint(address, number)] = self.owner(address) or address
@@ -132,7 +138,7 @@ def world_of(
     lab: Lab,
     *,
     services: Iterable[Service],
-    slices: Iterable[EndpointSlice],
+    slices: Sequence[EndpointSlice],
     pods: Iterable[Pod],
     nodes: Iterable[Node],
     netns: Callable[[str], Path],
@@ -152,7 +158,7 @@ def world_of(
     return World(
         places={place.name: place for place in places},
         services=services_by_key,
-        slices=tuple(slices),
+        slices=slices,
         pods=by_key,
         nodes=objects,
         domain=lab.dns.domain,

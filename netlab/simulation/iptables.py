@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.model import Chains
 from netlab.proxy.iptables.rule import Rule, parse_rule
 from netlab.simulation.hooks import (
     DEEPEST,
@@ -26,7 +26,7 @@ from netlab.simulation.hooks import (
     dangling,
     walk,
 )
-from netlab.simulation.match import matches
+from netlab.simulation.match import for_another, matches
 from netlab.simulation.packet import Hit, Outcome, Packet
 from netlab.simulation.translation import Translation, translated
 
@@ -37,7 +37,7 @@ _POLICY = {"DROP": "DROP"}
 
 
 def simulate(
-    ruleset: Ruleset,
+    ruleset: Chains,
     packet: Packet,
     *,
     entry: EntryHook = "PREROUTING",
@@ -51,13 +51,13 @@ def simulate(
     return walk(rules_of(ruleset), packet, entry, route)
 
 
-def rules_of(ruleset: Ruleset) -> Rules:
+def rules_of(ruleset: Chains) -> Rules:
     """A ruleset as packets meet it."""
     return _Rules(ruleset)
 
 
 class _Rules:
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: Chains) -> None:
         self.ruleset = ruleset
 
     def at(self, hook: str) -> Iterator[BaseChain]:
@@ -77,6 +77,8 @@ class _Rules:
         results: list[Result] = []
         inside = [state]
         for number, text in enumerate(chain.rules, 1):
+            if all(for_another(text, each.packet) for each in inside):
+                continue
             inside = self.rule(Hit(table, name, number, text), inside, results, depth)
             if not inside:
                 break

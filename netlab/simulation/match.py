@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
@@ -44,6 +46,29 @@ def matches(conditions: tuple[Condition, ...], packet: Packet) -> Match:
         if not known:
             return Match(0.0)
     return Match(0.0, tuple(unknown), tuple(unsure)) if unknown or unsure else Match(known)
+
+
+_FOR_ONE = re.compile(r"-d (?:([0-9.]+)/32|([0-9a-f:]+)/128) ")
+
+
+def for_another(rule: str, packet: Packet) -> str:
+    """The one address that a rule is for, as most of a node's many are, if its text alone shows
+    that it is not the packet's; "" where it is to be taken apart."""
+    found = _FOR_ONE.match(rule)
+    if found is None:
+        return ""
+    address = found[1] or found[2]
+    wanted, has = _packed(address), _packed(packet.destination)
+    return address if wanted and has and wanted != has else ""
+
+
+@lru_cache(maxsize=100_000)
+def _packed(address: str) -> bytes:
+    """Empty for what is none."""
+    try:
+        return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    except OSError:
+        return b""
 
 
 class Unmet(NamedTuple):

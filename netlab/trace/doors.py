@@ -18,7 +18,6 @@ from netlab.ingress.model import CATCH_ALL, Location, Server
 from netlab.ingress.model import World as Objects
 from netlab.ingress.options import Options, options
 from netlab.objects import meta
-from netlab.objects.endpointslices import service_key
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.types import ConfigMap, Ingress, IngressClass, Namespace, Pod, Service
 from netlab.pathcheck.world import World
@@ -108,7 +107,7 @@ def _known(said: Options, objects: IngressObjects, world: World) -> Objects:
         ingresses=objects.ingresses,
         classes=objects.classes,
         service=lambda key: world.services.get(key) if in_sight(key) else None,
-        slices=lambda key: [one for one in world.slices if service_key(one) == key],
+        slices=world.slices_of,
         certificate=lambda _: "not looked at",
         password_file=lambda _: {"auth": ""},
         data=(found.get("data") or {}) if found is not None else {},

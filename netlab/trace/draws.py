@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from netlab.proxy.iptables.rule import Rule, parse_rule
+from netlab.proxy.iptables.rule import parse_rule
 from netlab.simulation.nft_rule import Elements, Nat, Phrase, VerdictMap
 from netlab.simulation.nft_rule import parse_rule as parse_nft
 from netlab.trace.passages import MetRule
@@ -37,12 +37,11 @@ class Draw(Struct, frozen=True):
 
 def in_iptables(texts: Sequence[str], number: int) -> Draw | None:
     """Of a chain's rules, when that number was taken: those that draw, and the one behind them."""
-    rules = [parse_rule(text) for text in texts]
-    drawing = [at for at, rule in enumerate(rules, 1) if _probability(rule)]
+    drawing = [at for at, text in enumerate(texts, 1) if _probability(text)]
     if not drawing:
         return None
     among = [*drawing, drawing[-1] + 1]
-    if number not in among or among[-1] > len(rules):
+    if number not in among or among[-1] > len(texts):
         return None
     fell_on = among.index(number) + 1
     rest = len(among) - fell_on + 1
@@ -50,8 +49,11 @@ def in_iptables(texts: Sequence[str], number: int) -> Draw | None:
     return Draw(len(among), fell_on, odds)
 
 
-def _probability(rule: Rule) -> str:
-    return next((one.values[0] for one in rule.conditions if one.option == "--probability"), "")
+def _probability(text: str) -> str:
+    if "--probability" not in text:  # nearly all, where there are many
+        return ""
+    asked = parse_rule(text).conditions
+    return next((one.values[0] for one in asked if one.option == "--probability"), "")
 
 
 def in_nftables(met: MetRule, destination: str) -> Draw | None:

@@ -48,8 +48,10 @@ def mattered(
         here = rules(visit.place)
         for rule in visit.met:
             asked |= here.fields(rule.text)
-        for miss in visit.misses:
-            asked |= here.fields(miss.condition)
+        # Conditions that differ in their value alone ask for the same.
+        kinds = {miss.condition.rpartition(" ")[0]: miss.condition for miss in visit.misses}
+        for condition in kinds.values():
+            asked |= here.fields(condition)
     could = (*FIELDS[:-2], *_NEVER)
     return Mattered(
         tuple(field for field in FIELDS if field in asked),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from netlab.proxy.iptables.rule import Condition, parse_rule
-from netlab.simulation.match import unmet
+from netlab.simulation.match import for_another, unmet
 from netlab.simulation.packet import Packet
 
 
@@ -32,11 +32,21 @@ class Miss(Struct, frozen=True):
 def misses(rules: Sequence[str], packet: Packet) -> Iterator[Miss]:
     """Those of a chain's rules, from its first, that this packet does not match."""
     for number, text in enumerate(rules, 1):
+        if address := for_another(text, packet):  # in nearly all, where there are many
+            yield _of_another(number, text, address, packet)
+            continue
         found = unmet(parse_rule(text).conditions, packet)
         if found is not None:
             reason, words = _said(found.condition, packet)
             held = _held(parse_rule(text).conditions, found.condition)
             yield Miss(number, text, str(found.condition), reason, words, found.met, held)
+
+
+def _of_another(number: int, text: str, address: str, packet: Packet) -> Miss:
+    """As `_said` has it of `-d`."""
+    network = text[: text.index(" ", len("-d "))]
+    said = f"{packet.destination} is not {address}"
+    return Miss(number, text, network, "another destination", said, 0)
 
 
 _TELLING = {"-d": "right address", "-s": "right source", "-i": "right interface"}

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from netlab.pathcheck.decode import split
 from netlab.proxy.iptables import owners as iptables_owners
 from netlab.proxy.iptables.chains import is_of_service
-from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.model import Chains
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.proxy.nftables import owners as nftables_owners
 from netlab.proxy.nftables.model import NftTable
@@ -95,7 +95,7 @@ class IptablesRules:
 
     def __init__(
         self,
-        ruleset: Ruleset,
+        ruleset: Chains,
         recent: Mapping[str, frozenset[str]],
         others: Callable[[], Sequence[NftTable]] = tuple,
     ) -> None:
@@ -131,7 +131,7 @@ class IptablesRules:
     def owner(self, met: MetRule, came: str) -> str | None:
         """See `NodeRules`."""
         del came
-        return iptables_owners.owner(self._ruleset.tables.get(met.table), met.chain, met.text)
+        return iptables_owners.in_chain(self._ruleset.chain(met.table, met.chain), met.text)
 
     @cached_property
     def _all(self) -> tuple[RuleAt, ...]:

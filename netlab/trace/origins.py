@@ -13,7 +13,6 @@ from typing import Any
 from msgspec import Struct
 
 from netlab.objects import meta
-from netlab.objects.endpointslices import service_key
 from netlab.objects.hostports import mappings
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.types import Service
@@ -84,9 +83,7 @@ def _end(rule: MetRule, became: str) -> str:
 
 
 def _endpoint(key: str, address: str, world: World) -> Origin | None:
-    for slice_ in world.slices:
-        if service_key(slice_) != key:
-            continue
+    for slice_ in world.slices_of(key):
         for number, each in enumerate(slice_.get("endpoints") or []):
             if address in (each.get("addresses") or []):
                 at = (each.get("addresses") or []).index(address)
@@ -106,7 +103,7 @@ def _field(rule: MetRule, service: Service, port: str, came: str, world: World) 
     inside = address in (*(spec.get("clusterIPs") or ()), spec.get("clusterIP"))
     if _NOBODY.search(text):
         key = meta.key(service)
-        some = any(one.get("endpoints") for one in world.slices if service_key(one) == key)
+        some = any(one.get("endpoints") for one in world.slices_of(key))
         policy = "internalTrafficPolicy" if inside else "externalTrafficPolicy"
         return f"spec.{policy}" if some else "spec.selector"
     if rule.chain.startswith(("KUBE-FW-", "firewall-")):

@@ -21,6 +21,7 @@ from netlab.pathcheck.send import Sender
 from netlab.pathcheck.trial import Trial, plan
 from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
+from netlab.proxy.iptables.model import Chains
 from netlab.proxy.nftables.model import NftTable
 from netlab.simulation.packet import Packet
 from netlab.trace import asking, marks, rule_texts, written
@@ -64,7 +65,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
     wish = wish or Wish()
     trial = replace(trial, source_port=wish.source_port, payload=wish.payload)
     with ThreadPoolExecutor(max_workers=_READERS) as threads:
-        rules = _rules(world, lab, "ipv6" if ":" in trial.targets[0][0] else "ipv4", threads)
+        rules = _rules(world, lab, trial.targets, threads)
         return _told(trial, lookup, world, lab, wish, rules)
 
 
@@ -217,20 +218,30 @@ def _is_legacy(lab: Lab) -> bool:
     return variant != "nft"
 
 
-def _rules(world: World, lab: Lab, family: Family, threads: ThreadPoolExecutor) -> Reading:
-    """The rules in force on nodes, each node's read once."""
+_MANY = 200
+"""With so many Services it takes longer to list all rules of a node than those of a few chains."""
+
+
+def _rules(
+    world: World, lab: Lab, to: Sequence[tuple[str, int]], threads: ThreadPoolExecutor
+) -> Reading:
+    """The rules in force on nodes, each node's read once; of many, those that packets to these
+    ends come by."""
+    family: Family = "ipv6" if ":" in to[0][0] else "ipv4"
+    chainwise = len(world.services) > _MANY and not _is_legacy(lab)
 
     def read(node: str) -> NodeRules:
         netns = world.places[node].netns
         namespace = netns if isinstance(netns, int) else Path(netns)
         if lab.proxy_mode == "nftables":
             return NftRules(_nft_tables(namespace, family))
-        from netlab.proxy import modes
-        from netlab.proxy.iptables.model import Ruleset
-        from netlab.proxy.iptables.read import recent_clients
+        from netlab.proxy.iptables.chainwise import Chainwise
+        from netlab.proxy.iptables.read import read, recent_clients
 
-        found = modes.of(lab.proxy_mode).applier(lab.iptables, family, namespace).read()
-        assert isinstance(found, Ruleset)
+        if chainwise:
+            found: Chains = Chainwise(namespace, family, to)
+        else:
+            found = read(namespace, "legacy" if _is_legacy(lab) else "nft", family)
         others = partial(_nft_tables, namespace, family)
         return IptablesRules(found, recent_clients(namespace), others)
 
@@ -244,10 +255,12 @@ def _nft_tables(namespace: Path | int, family: Family) -> list[NftTable]:
 
 
 def _read_early(trial: Trial, world: World, rules: Reading) -> None:
-    """The sender's node is passed for sure. All nodes' rules are read now if they remember clients:
-    the packet adds its own to these."""
+    """The sender's node is passed for sure, and those of endpoints are asked whatever the draw. All
+    nodes' rules are read now if they remember clients: the packet adds its own to these."""
     nodes = [place.name for place in world.places.values() if place.role == "node"]
-    rules.begin(each for each in nodes if each == trial.node)
+    ends = [world.places[each] for each in (trial.endpoints or {}).values() if each in world.places]
+    passed = {trial.node, *(place.node or place.name for place in ends)}
+    rules.begin(each for each in nodes if each in passed)
     if any(meta.spec(one).get("sessionAffinity") == "ClientIP" for one in world.services.values()):
         rules.begin(nodes)
         for each in nodes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from netlab.cli import options
 if TYPE_CHECKING:
     from netlab.diagnosis.facts import Facts
     from netlab.objects.lab import Lab
+    from netlab.objects.types import EndpointSlice
+    from netlab.pathcheck.slices import Slices
     from netlab.pathcheck.world import World
     from netlab.trace.story import Story
 
@@ -28,11 +31,29 @@ def world(arguments: argparse.Namespace, directory: Path) -> World:
         return world_of(
             spec,
             services=list(map(standardized, client.list("Service"))),
-            slices=list(map(standardized, client.list("EndpointSlice"))),
+            slices=_slices(arguments),
             pods=client.list("Pod"),
             nodes=client.list("Node"),
             netns=lambda place: namespaces / names.namespace(spec.name, *place.split(".", 1)),
         )
+
+
+def _slices(arguments: argparse.Namespace) -> Slices:
+    """Asked for when somebody needs them: of thousands of Services nearly all are not."""
+    from netlab.objects import meta
+    from netlab.objects.endpointslices import LABEL_SERVICE_NAME
+    from netlab.objects.sloppy import standardized
+    from netlab.pathcheck.slices import Slices
+
+    def read(namespace: str | None = None, **query: str) -> Sequence[EndpointSlice]:
+        with options.client(arguments) as client:
+            return list(map(standardized, client.list("EndpointSlice", namespace, query=query)))
+
+    def of(service: str) -> Sequence[EndpointSlice]:
+        namespace, name = meta.split_key(service)
+        return read(namespace, labelSelector=f"{LABEL_SERVICE_NAME}={name}")
+
+    return Slices(read, of)
 
 
 def facts(arguments: argparse.Namespace, directory: Path) -> Facts:

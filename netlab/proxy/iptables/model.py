@@ -9,7 +9,7 @@ are 110,000 rules, and they have to fit in memory and be compared in a moment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
@@ -72,6 +72,17 @@ class Ruleset(Struct):
             for chain in table.in_order():
                 for rule in chain.rules:
                     yield table.name, chain.name, rule
+
+
+class Chains(Protocol):
+    """A `Ruleset`, or what reads one piece by piece."""
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables, by name."""
+
+    def chain(self, table: str, chain: str, /) -> Chain | None:
+        """That chain, or None."""
 
 
 class RulesetChange(Struct):

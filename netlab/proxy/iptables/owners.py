@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from netlab.proxy.iptables.chains import is_of_service
-from netlab.proxy.iptables.model import Table
+from netlab.proxy.iptables.model import Chain, Table
 
 # Every comment names the service port: alone, first, or after "for" or "to".
 _NAME = r"([a-z0-9.-]+/[a-z0-9.-]+(?::[A-Za-z0-9-]+)?)"
@@ -19,9 +19,13 @@ def service_port(rule: str) -> str | None:
 
 
 def owner(table: Table | None, chain: str, rule: str = "") -> str | None:
+    """The service port behind a rule of that chain, as `in_chain` says."""
+    return in_chain(table.chains.get(chain) if table else None, rule)
+
+
+def in_chain(chain: Chain | None, rule: str = "") -> str | None:
     """The service port behind a rule of that chain, or behind a chain of one Service's own."""
     named = service_port(rule)
-    found = table.chains.get(chain) if table else None
-    if named or found is None or not is_of_service(chain):
+    if named or chain is None or not is_of_service(chain.name):
         return named
-    return next((port for text in found.rules if (port := service_port(text))), None)
+    return next((port for text in chain.rules if (port := service_port(text))), None)

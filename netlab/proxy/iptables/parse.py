@@ -123,17 +123,19 @@ class _SaveParser:
 
     def jump(self, number: int, rule: str) -> None:
         """A rule may jump to a chain of the table, or a target of the kernel's."""
-        found = _JUMP.search(_without_quoted(rule))
-        if found and found[1] not in self.drafts and not _TARGET.match(found[1]):
-            self.refuse(number, f"there is no chain {found[1]} in table {self.table}")
+        target = target_of(rule)
+        if target and target not in self.drafts and not _TARGET.match(target):
+            self.refuse(number, f"there is no chain {target} in table {self.table}")
 
 
 _UNCOUNTED = (0, 0)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
-def _without_quoted(rule: str) -> str:
-    return _QUOTED.sub('""', rule) if '"' in rule else rule
+def target_of(rule: str) -> str:
+    """The chain, or the target of the kernel's, that a rule names; "" for one that only counts."""
+    found = _JUMP.search(_QUOTED.sub('""', rule) if '"' in rule else rule)
+    return found[1] if found else ""
 
 
 def parse(text: str, *, file: str = "-", complete: bool = False) -> Ruleset:

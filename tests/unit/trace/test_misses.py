@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.parse import parse
+from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Packet
 from netlab.trace.misses import misses, nearest
 
@@ -59,3 +62,33 @@ def test_the_nearest_lacked_least() -> None:
     assert found is not None
     assert found.number == 2
     assert nearest(list(misses(rules[:1], PACKET))) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "destination"),
+    [
+        ("-d 10.96.0.7/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-X", "10.96.0.8"),
+        ("-d 10.96.0.7/32 -p udp -j KUBE-SVC-X", "10.96.0.7"),
+        ("-d fd00::7/128 -p tcp -j KUBE-SVC-X", "fd00::8"),
+        ("-d fd00:0::7/128 -p udp -j KUBE-SVC-X", "fd00::7"),
+        ("-d fd00::/32 -p udp -j KUBE-SVC-X", "fd00::7"),
+        ("-d 10.96.0.7/24 -p udp -j KUBE-SVC-X", "10.96.0.8"),
+        ("-d 010.96.0.7/32 -j KUBE-SVC-X", "10.96.0.8"),
+        ("-d 10.96.0.7/32 -j KUBE-SVC-X", "fd00::8"),
+        ("-d ::ffff:10.96.0.7/128 -j KUBE-SVC-X", "::ffff:10.96.0.8"),
+    ],
+)
+def test_a_rule_for_another_address_is_told_the_same_without_taking_it_apart(
+    text: str, destination: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packet = Packet("10.244.1.3", destination, "tcp", 80)
+    quick, sent = list(misses([text], packet)), simulate(_only(text), packet)
+    for module in ("trace.misses", "simulation.iptables"):
+        monkeypatch.setattr(f"netlab.{module}.for_another", lambda *_: "")
+    assert quick == list(misses([text], packet))
+    assert sent == simulate(_only(text), packet)
+
+
+def _only(text: str) -> Ruleset:
+    head = "*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SVC-X - [0:0]\n"
+    return parse(f"{head}-A PREROUTING {text}\nCOMMIT\n")
