@@ -47,7 +47,7 @@ def answer(
     found: list[Verdict] = []
     for source in sources:
         for region in regions(grounds.space, source, target):
-            ends = grounds.hooks.ends(source.entry, region)
+            ends = grounds.ends(source.entry, region)
             for one in classes(ends, region):
                 judgement = judged(expected, one.ends, needs_translation=target.is_service)
                 found.append(Verdict(source, one, judgement))
@@ -80,12 +80,8 @@ def said(one: Verdict, grounds: Grounds) -> list[str]:
 def not_covered(answer: Answer) -> list[str]:
     """What an answer takes for granted, and the rules that leave something open in it."""
     grounds = answer.grounds
-    found = [
-        "taken for granted: first packets of connections, of clients that no Service remembers"
-    ]
-    if not grounds.space.known:
-        found.append("taken for granted: no rule names an address of the node (--local IP)")
-    unknown = sorted(grounds.hooks.unknown())
+    found = grounds.taken_for_granted()
+    unknown = sorted(grounds.unknown())
     if unknown:
         places = [grounds.told(place) for place in unknown[:_FEW]]
         rules = f"{len(unknown)} rule{'s' * (len(unknown) > 1)}"

@@ -50,8 +50,8 @@ def networks(texts: Iterable[str], space: Space) -> Values:
     return union(each for text in texts for each in space.network(text))
 
 
-def sources(word: str, space: Space, pods: Sequence[str]) -> list[Source]:
-    """Who sends, by `--from`."""
+def sources(word: str, space: Space, pods: Sequence[str], here: Sequence[str] = ()) -> list[Source]:
+    """Who sends, by `--from`; `here` are the networks of the node's own pods, if they are known."""
     came, sent = arriving(space), own(space)
     everyone = [Source("from anywhere", "PREROUTING", came), Source("by the node", "OUTPUT", sent)]
     if word == "any":
@@ -64,6 +64,7 @@ def sources(word: str, space: Space, pods: Sequence[str]) -> list[Source]:
             text = "which addresses are pods'?"
             raise UsageError(text, hint="--pods 10.244.0.0/16: these rules do not say it")
         inside = word == "pods"
+        mine = networks(here, space) if inside and here else mine
         values = meet(mine if inside else _others(mine, space), dict(came)[SADDR])
         said = "from pods" if inside else "from outside"
         return [Source(said, "PREROUTING", _with(came, SADDR, values))] if values else []

@@ -15,11 +15,13 @@ from netlab.prove.space import NO_FIELD, Box, Values
 
 
 class Place(NamedTuple):
-    """Where a rule stands: its number in the chain from 1, 0 for the policy."""
+    """Where a rule stands: its number in the chain from 1, 0 for the policy; of several nodes
+    together, on which."""
 
     table: str
     chain: str
     number: int = 0
+    node: str = ""
 
 
 class State(NamedTuple):
@@ -36,8 +38,8 @@ class State(NamedTuple):
 
 
 class Way(NamedTuple):
-    """Where a packet stands. `at` is a number while it goes on, and a word at its end: delivered,
-    sent, dropped, rejected (`how`)."""
+    """Where a packet stands. `at` is a number while it goes on, and a word at its end: delivered
+    (of several nodes together, `how` is where), sent, dropped, rejected (`how`), lost (`how`)."""
 
     at: int | str
     state: State

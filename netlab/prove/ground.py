@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from netlab.objects import meta
 from netlab.objects.types import Service
-from netlab.prove.diagram import Diagrams, Place
-from netlab.prove.hooks import Hooks
+from netlab.prove.diagram import Diagram, Diagrams, Place
+from netlab.prove.hooks import Entry, HandsOn, Hooks
 from netlab.prove.intake import Save, space_of
-from netlab.prove.space import DADDR, Values, longest_first, union
+from netlab.prove.space import DADDR, Region, Values, longest_first, union
 from netlab.prove.steps import Rules
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables import owners as iptables_owners
@@ -32,6 +32,21 @@ class Door(Struct, frozen=True):
     port: int
 
 
+class Leg(Struct, frozen=True):
+    """A part of a node's routes: packets to a network leave by `link`, and come in to the node
+    `next` by its link `arrives`, masqueraded ones as `source`. Or they `end`, delivered at the
+    place `next`, lost, or rejected, and `why`. Of two networks the smaller one holds, or the first
+    of equal ones."""
+
+    to: str
+    link: str = ""
+    next: str = ""
+    arrives: str = ""
+    source: str = ""
+    end: str = ""
+    why: str = ""
+
+
 class Node(Struct, frozen=True):
     """A node's rules, and the addresses that are known to be its own."""
 
@@ -40,6 +55,17 @@ class Node(Struct, frozen=True):
     local: tuple[str, ...] = ()
     routes: tuple[tuple[str, str], ...] | None = None
     """Networks, each with the link that leads there; None if any link may be the one."""
+
+    legs: tuple[Leg, ...] | None = None
+    """Where packets go from it; None if that is not known."""
+
+    still: tuple[str, ...] = ()
+    """Links of which it hands nothing on that comes in by them, but for a bridge of its `bridges`
+    from port to port."""
+
+    bridges: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+    """The networks that its own pods are in."""
 
     def families(self) -> list[Family]:
         """Those it has rules of."""
@@ -55,17 +81,31 @@ class Grounds:
         local: Iterable[str] = {*node.local, *(ip for one in others for ip in one.local)}
         local = local or dict.fromkeys(_node_port_addresses(saves, family))
         links = [link for _, link in node.routes or ()]
+        links += [*node.still, *node.bridges]
         self.space = space_of(saves, family, local, links)
         self.diagrams = Diagrams(self.space.tops)
         self.rules = self._rules(node)
-        self.hooks = Hooks(self.rules, self.space, self.diagrams, self._routes(node))
+        self.hooks = self.of(node)
 
     def _rules(self, node: Node) -> list[Rules]:
         return [rules for save in node.saves for rules in save.rules(self.space)]
 
     def of(self, other: Node) -> Hooks:
-        """Another node's rules over the same space."""
-        return Hooks(self._rules(other), self.space, self.diagrams, self._routes(other))
+        """A node's rules over this space."""
+        rules = self.rules if other is self.node else self._rules(other)
+        links = self.space.links
+        still = tuple(links.index(one) for one in other.still)
+        bridges = tuple(links.index(one) for one in other.bridges)
+        hands_on = HandsOn(still, bridges)
+        return Hooks(rules, self.space, self.diagrams, self._routes(other), hands_on)
+
+    def ends(self, entry: Entry, region: Region) -> Diagram:
+        """What becomes of all packets of a region that come to the node, or that it sends."""
+        return self.hooks.ends(entry, region)
+
+    def unknown(self) -> set[Place]:
+        """The rules met so far that nobody understands."""
+        return self.hooks.unknown()
 
     def _routes(self, node: Node) -> list[tuple[Values, int]] | None:
         if node.routes is None:
@@ -83,6 +123,15 @@ class Grounds:
         """The addresses of Services."""
         found = {door.address for door in self.doors if door.address}
         return union(each for one in found for each in self.space.network(one))
+
+    def taken_for_granted(self) -> list[str]:
+        """What an answer does not ask."""
+        found = [
+            "taken for granted: first packets of connections, of clients that no Service remembers"
+        ]
+        if not self.space.known:
+            found.append("taken for granted: no rule names an address of the node (--local IP)")
+        return found
 
     def told(self, place: Place) -> str:
         """Where a rule stands: `node.save:88: filter FORWARD`."""

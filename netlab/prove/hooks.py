@@ -60,6 +60,14 @@ class _At(NamedTuple):
     chain: int
 
 
+class HandsOn(NamedTuple):
+    """Of which links a node hands on nothing that comes in by them, and its bridges, which do so
+    from port to port."""
+
+    still: tuple[int, ...] = ()
+    bridges: tuple[int, ...] = ()
+
+
 class Hooks:
     """A node's rules, of whichever kinds they are, as functions of the header."""
 
@@ -69,7 +77,9 @@ class Hooks:
         space: Space,
         diagrams: Diagrams,
         routes: Sequence[tuple[Values, int]] | None = None,
+        hands_on: HandsOn | None = None,
     ) -> None:
+        self._hands_on = hands_on or HandsOn()
         self.rules, self.space, self.diagrams = rules, space, diagrams
         self._routes = routes
         self._walker = Walker(space, diagrams)
@@ -110,13 +120,26 @@ class Hooks:
     def _routed(self, entry: str, state: State, region: Region) -> Diagram:
         here, on = _BEHIND[entry]
         mine = meet(region[DADDR], self.space.local)
-        sent = self._by_route(self._follow(entry, _At(on, 0, 0), state, region))
+        handed = self._follow(entry, _At(on, 0, 0), state, region)
+        if on == "forward":
+            handed = self._held(handed, state)
+        sent = self._by_route(handed)
         if not mine:
             return sent
         looped = _with(_with(region, IIF, LOOPBACK_LINK), OIF, LOOPBACK_LINK)
         into = looped if here == "loop" else region
         kept = self._follow(entry, _At(here, 0, 0), state, into)
         return self.diagrams.graft(((DADDR, self.space.local),), kept, sent)
+
+    def _held(self, handed: Diagram, state: State) -> Diagram:
+        """But for what comes in by links of which nothing is handed on."""
+        lost = self.diagrams.certain(Way("lost", ended(state), None, "forwarding is off"))
+        for link in self._hands_on.still:
+            kept: Diagram = lost
+            if link in self._hands_on.bridges and not state.translated:
+                kept = self.diagrams.graft(((OIF, ((link, link),)),), handed, lost)
+            handed = self.diagrams.graft(((IIF, ((link, link),)),), kept, handed)
+        return handed
 
     def _by_route(self, sent: Diagram) -> Diagram:
         """With the link that routes choose by the destination, where they are known."""
@@ -189,23 +212,12 @@ class Hooks:
 
     def _sent_to(self, there: Diagram, state: State) -> Diagram:
         assert state.to is not None
-        address, port = state.to
-        if address is not None:
-            there = child(there, DADDR, address)
-        if port is not None:
-            there = self._at_port(there, port)
+        there = at_end(self.diagrams, there, state.to)
 
         def told(leaf: Leaf) -> Leaf:
             return self.diagrams.ways(leaf, lambda way: _to(way, state))
 
         return self.diagrams.altered(there, told)
-
-    def _at_port(self, there: Diagram, port: int) -> Diagram:
-        """With the port settled, where addresses may still be asked for."""
-        if not isinstance(there, Node) or there.field > DADDR:
-            return child(there, DPORT, port)
-        children = [child(one, DPORT, port) for one in there.children]
-        return self.diagrams.node(DADDR, there.ends, children)
 
     def _settled(self, leaf: Leaf) -> Leaf:
         """No doubt where both ways come to the same."""
@@ -225,6 +237,18 @@ class Hooks:
             return only
         places = sorted({place for doubts in assumed for place, _ in doubts})
         return self.diagrams.certain(Way("open", State(), places[0], _named(places)))
+
+
+def at_end(diagrams: Diagrams, there: Diagram, to: tuple[int | None, int | None]) -> Diagram:
+    """What is left for an address and a port, None for those that stay."""
+    address, port = to
+    if address is not None:
+        there = child(there, DADDR, address)
+    if port is None:
+        return there
+    if not isinstance(there, Node) or there.field > DADDR:
+        return child(there, DPORT, port)
+    return diagrams.node(DADDR, there.ends, [child(one, DPORT, port) for one in there.children])
 
 
 def _named(places: Sequence[Place]) -> str:

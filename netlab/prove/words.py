@@ -235,7 +235,7 @@ def endpoint(to: Endpoint, space: Space) -> str:
 
 
 def _verb(way: Way) -> str:
-    return "delivered to" if way.at == "sent" else "delivered on the node to"
+    return "delivered to" if way.at == "sent" or way.how else "delivered on the node to"
 
 
 def _disguise(way: Way) -> str:
@@ -248,6 +248,10 @@ def _disguise(way: Way) -> str:
 def _end(way: Way, told: Told) -> str:
     where = f" ({told(way.place)})" if way.place is not None else ""
     match way.at:
+        case "delivered" if way.how:
+            return f"delivered to {way.how}{_disguise(way)}"
+        case "lost":
+            return f"lost: {way.how}"
         case "delivered":
             return f"let in to the node itself{_disguise(way)}"
         case "sent":

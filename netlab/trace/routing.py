@@ -72,6 +72,11 @@ class Router(Struct, frozen=True):
         namespace = self.namespaces.get(place)
         return [(to, link) for to, link, _ in _routes(namespace)] if namespace is not None else []
 
+    def hops(self, place: str) -> Iterator[tuple[str, str, str | None]]:
+        """The same, each with the gateway, None where who is meant is on the link itself."""
+        namespace = self.namespaces.get(place)
+        yield from _routes(namespace) if namespace is not None else ()
+
     def arrival(self, place: str, next_hop: str) -> str:
         """The link of a machine at which a packet for one of its addresses, or one behind it, comes
         in from the network that this address is in; "" for none."""
@@ -92,8 +97,9 @@ def router_of(world: World, lab: Lab) -> Router:
 def _routes(namespace: Namespace) -> Iterator[tuple[str, str, str | None]]:
     """(network, link, gateway) of all routes, those that addresses make too."""
     for link in namespace.links:
-        for each in link.addresses:
-            yield each, link.name, None
+        for each in link.addresses if link.up else ():
+            if each not in link.unrouted:
+                yield each, link.name, None
     for route in namespace.routes:
         yield route.destination, route.link, route.gateway
 

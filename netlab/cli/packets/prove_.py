@@ -8,9 +8,9 @@
     netlab prove diff --before old.save --after new.save
     netlab prove lint --save node.save
 
-For every packet that the question is about, not for one: on each node what its rules alone do with
-it. `netlab help proofs` says what is understood. --save takes iptables-save, ip6tables-save and nft
-list ruleset.
+For every packet that the question is about, not for one: on each node what becomes of it by the
+rules, in a lab also by those of the nodes that it comes to next. `netlab help proofs` says what is
+understood. --save takes iptables-save, ip6tables-save and nft list ruleset.
 
 -o json: {expect, from, to, judgement, nodes: [{node, family, judgement, classes, notCovered}]}
 
@@ -85,12 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _answers(given: Input, arguments: argparse.Namespace) -> list[Answer]:
     from netlab.prove import asking
     from netlab.prove.answer import answer
-    from netlab.prove.ground import Grounds, service_doors
+    from netlab.prove.ground import service_doors
 
     found, every = [], []
-    for node in given.nodes:
+    for node in given.asked:
         for family in node.families():
-            grounds = Grounds(node, family)
+            grounds = given.grounds(node, family)
             doors = (
                 grounds.doors
                 if given.services is None
@@ -99,7 +99,7 @@ def _answers(given: Input, arguments: argparse.Namespace) -> list[Answer]:
             every += doors
             space = grounds.space
             target = asking.target(arguments.target, space, doors, _namespace(arguments))
-            sources = asking.sources(arguments.source, space, given.pods)
+            sources = asking.sources(arguments.source, space, given.pods, node.pods)
             if target.boxes and sources:
                 found.append(answer(grounds, arguments.expect, sources, target))
     if not any(one.found for one in found):

@@ -85,7 +85,7 @@ def _modes(arguments: argparse.Namespace) -> Iterable[Compared]:
     from netlab.prove.serving import boxes
 
     first, second = prove_input.in_both_modes(arguments)
-    for before, after in zip(first.nodes, second.nodes, strict=True):
+    for before, after in zip(first.asked, second.asked, strict=True):
         for family in before.families():
             to = boxes(first.services or (), family, before.local)
             if to:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from netlab.cli import options
 from netlab.cli.packets import paper_lab
@@ -18,17 +18,37 @@ if TYPE_CHECKING:
     from netlab.objects.lab import Lab
     from netlab.objects.types import Service
     from netlab.onpaper import PaperLab
-    from netlab.prove.ground import Node
+    from netlab.prove.ground import Grounds, Node
     from netlab.prove.intake import Save
+    from netlab.prove.together import Cluster
     from netlab.proxy.addresses import Family
 
 
 class Input(Struct):
-    """The nodes whose rules are asked, and what is known beside these."""
+    """All nodes, and what is known beside their rules; `named` are those that were asked for."""
 
     nodes: list[Node]
     pods: tuple[str, ...] = ()
     services: tuple[Service, ...] | None = None
+    named: tuple[Node, ...] = ()
+    _clusters: dict[Family, Cluster] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> Sequence[Node]:
+        """Those that the question is of."""
+        return self.named or self.nodes
+
+    def grounds(self, node: Node, family: Family) -> Grounds:
+        """What a question to a node stands on: it and all others, where it is known how packets
+        come from one to the next, else it alone."""
+        from netlab.prove.ground import Grounds
+        from netlab.prove.together import Cluster
+
+        if any(one.legs is None for one in self.nodes):
+            return Grounds(node, family)
+        if family not in self._clusters:
+            self._clusters[family] = Cluster(self.nodes, family)
+        return self._clusters[family].members[node.name]
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
@@ -126,49 +146,46 @@ def in_both_modes(arguments: argparse.Namespace) -> tuple[Input, Input]:
 def _of_paper(paper: PaperLab, arguments: argparse.Namespace) -> Input:
     """Its nodes with their rules."""
     from netlab import onpaper
-    from netlab.prove.ground import Node
+    from netlab.cli.packets.prove_paths import Paths
     from netlab.prove.intake import of_rules
     from netlab.trace.routing import router_of
 
     world = paper_lab.world(paper)
-    router, nodes = router_of(world, paper.lab), []
-    for name in _named([node.name for node in paper.lab.nodes], arguments.node):
+    paths = Paths(world, router_of(world, paper.lab), paper.lab)
+    nodes = []
+    for name in (node.name for node in paper.lab.nodes):
         rules = {family: onpaper.ruleset(paper, name, family) for family in _families(paper.lab)}
-        local = tuple(world.places[name].local)
-        nodes.append(Node(name, (of_rules(name, rules),), local, tuple(router.routes(name))))
-    return Input(nodes, tuple(_networks(arguments.pods) or paper.lab.pod_cidrs), paper.services)
+        nodes.append(paths.node(name, of_rules(name, rules)))
+    pods = tuple(_networks(arguments.pods) or paper.lab.pod_cidrs)
+    return Input(nodes, pods, paper.services, _named(nodes, arguments.node))
 
 
-def _named(names: Sequence[str], node: str | None) -> Sequence[str]:
-    if node is not None and node not in names:
-        raise UsageError(f"there is no node {node}", hint=f"there are: {', '.join(names)}")
-    return names if node is None else [node]
+def _named(nodes: Sequence[Node], name: str | None) -> tuple[Node, ...]:
+    """Those that are asked."""
+    names = [node.name for node in nodes]
+    if name is not None and name not in names:
+        raise UsageError(f"there is no node {name}", hint=f"there are: {', '.join(names)}")
+    return tuple(node for node in nodes if name in (None, node.name))
 
 
 def _running(arguments: argparse.Namespace) -> Input:
     """All nodes of the running lab."""
     from netlab import inventory, lab
     from netlab.cli.packets import lab_world
-    from netlab.prove.ground import Node
-    from netlab.trace.routing import router_of
+    from netlab.cli.packets.prove_paths import paths_in_force
 
     lab.need_root("prove")
     with inventory.in_use(arguments.lab) as directory:
         spec = inventory.read_lab(directory)
         world = lab_world.world(arguments, directory)
-        router = router_of(world, spec)
-        places = {name: one for name, one in world.places.items() if one.role == "node"}
+        paths = paths_in_force(world, spec, directory)
         nodes = [
-            Node(
-                name,
-                (_in_force(name, places[name].netns, spec),),
-                tuple(places[name].local),
-                tuple(router.routes(name)),
-            )
-            for name in _named(list(places), arguments.node)
+            paths.node(name, _in_force(name, place.netns, spec))
+            for name, place in world.places.items()
+            if place.role == "node"
         ]
         pods = tuple(_networks(arguments.pods) or spec.pod_cidrs)
-        return Input(nodes, pods, tuple(world.services.values()))
+        return Input(nodes, pods, tuple(world.services.values()), _named(nodes, arguments.node))
 
 
 def _in_force(name: str, netns: Path | int, lab: Lab) -> Save:

@@ -55,7 +55,7 @@ def _found(arguments: argparse.Namespace) -> Iterator[tuple[Grounds, Finding]]:
     from netlab.prove.ground import Grounds
     from netlab.prove.lint import findings
 
-    for node in prove_input.read_input(arguments).nodes:
+    for node in prove_input.read_input(arguments).asked:
         for family in node.families():
             grounds = Grounds(node, family)
             for one in findings(grounds):
