@@ -161,7 +161,7 @@ def sides(one: Found, compared: Compared) -> tuple[str, str]:
 
     def told_by(node: Node) -> words.Told:
         def at(place: Place) -> str:
-            return told(node, place)
+            return told(node, place, space.family)
 
         return at
 

@@ -135,15 +135,14 @@ class Grounds:
 
     def told(self, place: Place) -> str:
         """Where a rule stands: `node.save:88: filter FORWARD`."""
-        return told(self.node, place)
+        return told(self.node, place, self.space.family)
 
 
-def told(node: Node, place: Place) -> str:
+def told(node: Node, place: Place, family: Family) -> str:
     """Where a rule of a node's stands."""
     for save in node.saves:
-        line = save.line(place) if save.text else 0
-        if line:
-            return f"{save.file}:{line}"
+        if where := save.where(place, family):
+            return where
     number = f" rule {place.number}" if place.number else "'s policy"
     return f"{place.table} {place.chain}{number}"
 

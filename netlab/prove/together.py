@@ -67,7 +67,7 @@ class Member(Grounds):
     def told(self, place: Place) -> str:
         """See `Grounds`: of a rule of any node."""
         node = self._cluster.members[place.node or self.node.name].node
-        where = told(node, place._replace(node=""))
+        where = told(node, place, self.space.family)
         return f"{node.name}: {where}" if place.node not in ("", self.node.name) else where
 
     def unknown(self) -> set[Place]:

@@ -99,7 +99,7 @@ class _Growing:
     def chain(self, found: dict[str, Any]) -> None:
         name = found["name"]
         self.rules.setdefault(name, [])
-        self.handles.setdefault(name, [])
+        self.handles.setdefault(name, [int(found.get("handle", 0)) if "hook" in found else 0])
         self.headers[name] = _header(found)
 
     def rule(self, found: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def _mended(
                 continue  # nearly all
             instead, words = said
             _replace(found, chain.name, at, instead)
-            yield Remark(file, lines[table, chain.name][at], words)
+            yield Remark(file, lines[table, chain.name][at + 1], words)
 
 
 def _replace(table: Table, name: str, at: int, text: str) -> None:

@@ -31,16 +31,18 @@ _OF_OTHERS = (
 )
 
 
-def read(texts: Iterable[tuple[str, str]]) -> Save:
+def read(texts: Iterable[tuple[str, str]], *, complete: bool = True) -> Save:
     """The rules of one node in `(file, text)` pairs: each may hold what several of those programs
-    print, one after the other. Raises `InputError` for what none of them does."""
-    reading = _Reading()
+    print, one after the other. Raises `InputError` for what none of them does, and if they are to
+    be `complete`, for a jump to a chain that is not there."""
+    reading = _Reading(complete)
     for file, text in texts:
         reading.add(file, text)
     return reading.done()
 
 
 class _Reading(Struct):
+    complete: bool
     files: list[str] = field(default_factory=list)
     families: dict[Family, SavedRules] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
@@ -64,12 +66,12 @@ class _Reading(Struct):
         return self.families.setdefault(family, SavedRules(family))
 
     def _saved(self, family: Family, text: str, file: str) -> None:
-        ruleset, lines = parse_with_lines(text, file=file, complete=True)
+        ruleset, lines = parse_with_lines(text, file=file, complete=self.complete)
         rules = self._rules(family)
         self.remarks += misprints.mend(ruleset, lines, file)
         for name, table in ruleset.tables.items():
             if name in rules.ruleset.tables:
-                line = next((at[0] for (of, _), at in lines.items() if of == name and at), 0)
+                line = next((at[0] for (of, _), at in lines.items() if of == name), 0)
                 _refuse(file, line, f"table {name} of {_VERSIONS[family]} is given twice")
             rules.ruleset.tables[name] = table
         for place, numbers in lines.items():
@@ -106,7 +108,7 @@ def _check_hooks(listed: listing.Listed) -> Iterator[Remark]:
         if not chain.header.startswith("type "):
             continue
         written, whose = listed.written[name], f"chain {name} of {listed.table.name}"
-        line = max(written.line(1) - 1, 0)
+        line = written.line(0)
         hook = chain.header.partition(" hook ")[2].partition(" ")[0]
         if hook in ("ingress", "egress"):
             yield Remark(written.file, line, f"{whose} is at hook {hook}, which is not followed")

@@ -18,22 +18,23 @@ Place = tuple[str, str]
 
 
 class Written(NamedTuple):
-    """Where the rules of a chain stand: their numbers in a file, from the first. `word` is between
-    the two: `node.save:88`, or of a JSON text, which is one line, `node.json handle 14`."""
+    """Where a chain stands and its rules, in this order: their numbers in a file, 0 for none. `word`
+    is between the two: `node.save:88`, or of a JSON text, which is one line, `node.json handle 14`.
+    """
 
     file: str
     numbers: tuple[int, ...]
     word: str = ":"
 
     def rule(self, number: int) -> str:
-        """Of a rule, counted from 1; "" if there is none."""
-        known = 0 < number <= len(self.numbers)
-        return f"{self.file}{self.word}{self.numbers[number - 1]}" if known else ""
+        """Of a rule, counted from 1, or (0) of the chain's policy; "" if there is none."""
+        known = 0 <= number < len(self.numbers) and self.numbers[number]
+        return f"{self.file}{self.word}{self.numbers[number]}" if known else ""
 
     def line(self, number: int) -> int:
-        """The line of a rule; 0 where it has none of its own."""
-        known = self.word == ":" and 0 < number <= len(self.numbers)
-        return self.numbers[number - 1] if known else 0
+        """The line of a rule, or (0) of the policy; 0 where it has none of its own."""
+        known = self.word == ":" and 0 <= number < len(self.numbers)
+        return self.numbers[number] if known else 0
 
 
 class Remark(Struct, frozen=True):
@@ -57,7 +58,8 @@ class SavedRules(Struct):
     written: dict[Place, Written] = field(default_factory=dict)
 
     def where(self, table: str, chain: str, number: int) -> str:
-        """`node.save:88` of a rule, counted from 1; "" for one that is not there."""
+        """`node.save:88` of a rule, counted from 1, or (0) of a chain's policy; "" for one that is
+        not there."""
         found = self.written.get((table, chain))
         return found.rule(number) if found is not None else ""
 

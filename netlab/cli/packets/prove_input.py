@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from msgspec import Struct, field
 
 from netlab.cli import options
 from netlab.cli.packets import paper_lab
-from netlab.errors import InputError, Problem, UsageError
+from netlab.errors import UsageError
 
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
@@ -85,25 +84,18 @@ def read_input(arguments: argparse.Namespace) -> Input:
 
 def saved(files: Sequence[str], arguments: argparse.Namespace) -> Input:
     """One node's rules, from some files."""
+    from netlab.cli.packets.proxy_input import read_text
     from netlab.prove.ground import Node, pod_networks
+    from netlab.prove.intake import read as read_saves
 
     if [*files].count("-") > 1:
         raise UsageError("standard input can be only one of the files", hint="name the others")
-    saves = tuple(_read(file) for file in files)
-    node = Node("", saves, tuple(_addresses(arguments.local)))
-    known = [one for family in node.families() for one in pod_networks(saves, family)]
+    save = read_saves([(file, read_text(file)) for file in files])
+    for remark in save.remarks:
+        options.note(str(remark))
+    node = Node("", (save,), tuple(_addresses(arguments.local)))
+    known = [one for family in node.families() for one in pod_networks(node.saves, family)]
     return Input([node], tuple(_networks(arguments.pods) or known))
-
-
-def _read(file: str) -> Save:
-    from netlab.prove.intake import read
-
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "is not text"
-        raise InputError([Problem(file, 0, "", str(words), "name a saved ruleset")]) from None
-    return read(text, file)
 
 
 def _addresses(texts: Iterable[str]) -> list[str]:
@@ -195,9 +187,8 @@ def _in_force(name: str, netns: Path | int, lab: Lab) -> Save:
     from netlab.proxy import modes
 
     if lab.proxy_mode == "nftables":
-        return read(
-            run(["nft", "list", "ruleset"], netns=netns).stdout, f"{name}, nft list ruleset"
-        )
+        text = run(["nft", "list", "ruleset"], netns=netns).stdout
+        return read([(f"{name}, nft list ruleset", text)])
     mode = modes.of(lab.proxy_mode)
     return of_rules(
         name,

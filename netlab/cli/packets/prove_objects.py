@@ -70,7 +70,7 @@ def _check_same_cluster(given: ProxyInput, node: Node) -> None:
     if asked and found and not asked & found:
         some = ", ".join(sorted(found)[:3])
         raise UsageError(
-            f"{node.saves[0].file} knows none of these Services: is it another cluster's?",
+            f"{node.saves[0].name} knows none of these Services: is it another cluster's?",
             hint=f"it has {some}",
         )
 

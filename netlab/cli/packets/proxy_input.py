@@ -54,7 +54,7 @@ def read_text(file: str) -> str:
         return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "is not text"
-        raise InputError([Problem(file, 0, "", str(words))]) from None
+        raise InputError([Problem(file, 0, "", str(words), "name a file of text")]) from None
 
 
 def _files(names: Sequence[str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ _VERDICTS = frozenset({"ACCEPT", "DROP", "RETURN", "QUEUE"})
 
 
 Lines = dict[tuple[str, str], tuple[int, ...]]
-"""On which line each rule of a chain stands, by table and chain."""
+"""On which line each chain is declared, and after that each of its rules, by table and chain."""
 
 
 class _Draft:
@@ -31,10 +31,10 @@ class _Draft:
 
     __slots__ = ("counted", "counters", "lines", "name", "policy", "policy_counters", "rules")
 
-    def __init__(self, name: str, policy: str, policy_counters: Counters) -> None:
+    def __init__(self, number: int, name: str, policy: str, policy_counters: Counters) -> None:
         self.name, self.policy, self.policy_counters = name, policy, policy_counters
         self.rules: list[str] = []
-        self.lines: list[int] = []
+        self.lines = [number]
         self.counters: list[Counters] = []
         self.counted = False
 
@@ -82,7 +82,7 @@ class _SaveParser:
         if not self.table:
             self.refuse(number, "COMMIT without a table")
         for draft in self.drafts.values() if self.complete else ():
-            for line, rule in zip(draft.lines, draft.rules, strict=True):
+            for line, rule in zip(draft.lines[1:], draft.rules, strict=True):
                 self.jump(line, rule)
         chains = {name: draft.done() for name, draft in self.drafts.items()}
         self.ruleset.tables[self.table] = Table(self.table, chains)
@@ -101,7 +101,7 @@ class _SaveParser:
             self.refuse(number, f"{policy!r} is no policy: ACCEPT or DROP")
         if name not in HOOKS[self.table] and policy != "-":
             self.refuse(number, f"chain {name} is not built in, and can have no policy")
-        self.drafts[name] = _Draft(name, policy, (int(packets or 0), int(size or 0)))
+        self.drafts[name] = _Draft(number, name, policy, (int(packets or 0), int(size or 0)))
         return None
 
     def rule(self, number: int, text: str) -> None:

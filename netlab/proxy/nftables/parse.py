@@ -59,7 +59,8 @@ def parse_tables(text: str, family: Family, *, file: str = "-") -> list[NftTable
 
 
 Lines = dict[str, tuple[int, ...]]
-"""On which line each rule of a chain begins, by chain."""
+"""On which line each chain has its hook and policy, 0 if it has none, and after that on which each
+of its rules begins, by chain."""
 
 
 def parse_tables_with_lines(
@@ -146,7 +147,8 @@ class _TableParser:
         header, rules = body[0][1] if headed else "", body[1:] if headed else body
         texts = tuple(line for _, line in rules)
         self.into.chains[name] = NftChain(texts, _OUTPUT_PRIORITY.sub(_as_number, header))
-        self.lines[name] = tuple(number for number, _ in rules)
+        head = body[0][0] if header.startswith("type ") else 0
+        self.lines[name] = (head, *(number for number, _ in rules))
 
     def set(self, kind: str, name: str, body: list[str]) -> None:
         header = tuple(line for line in body if line.startswith(_HEADER))

@@ -148,6 +148,19 @@ def test_manifests_are_proved_on_every_node(spoken):
     assert "(on worker002, ipv4" in out
 
 
+def test_what_one_node_sends_on_is_judged_where_it_comes(spoken):
+    lab = "topologies/quickstart.yaml"
+    code, out, err = spoken(
+        "-f", lab, "--from", "pods", "--to", "10.244.0.0/16", "--expect", "reachable",
+        "--node", "worker001", "-o", "json",
+    )  # fmt: skip
+    assert code == 1, err
+    (node,) = json.loads(out)["nodes"]
+    told = {one["with"] for each in node["classes"] for one in each["outcomes"]}
+    assert "default/client-pod" in told
+    assert "nobody on cni0 of worker002 has the address" in told
+
+
 # -- two rulesets --------------------------------------------------------------------------
 
 
@@ -279,12 +292,14 @@ def test_mistakes_are_one_line_and_a_hint(words, said, spoken, file):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "node.save: holds no ruleset"),
-        ("Chain INPUT (policy ACCEPT)\n", "node.save:1: 'Chain INPUT (policy ACCEPT)' begins no"),
+        ("", "node.save: is empty: it has no rules"),
+        ("Chain INPUT (policy ACCEPT)\n", "node.save:1: is what iptables -L prints"),
         (save(WEB)[:700], "node.save:"),
         ("table ip nat {\n\tchain a {\n", "node.save:"),
-        ("table arp x {\n}\n", "lists no table of ip, ip6 or inet"),
-        ('{"nftables": []}\n', "begins no ruleset"),
+        ("table arp x {\n}\n", "node.save:1: has no rules that IPv4 or IPv6 meets"),
+        ('{"nftables": []}\n', "node.save:1: has no rules that IPv4 or IPv6 meets"),
+        ("kind: Service\n", "node.save:1: holds objects of Kubernetes, and no rules"),
+        ("a: b\n", "node.save:1: 'a: b' is no save of rules"),
     ],
 )
 def test_other_texts_and_cut_off_ones_are_refused_with_their_line(text, said, spoken, file):

@@ -148,7 +148,7 @@ def test_what_is_none_is_refused_with_its_line(text: str, line: int, said: str) 
 
 def test_the_same_rules_twice_are_refused() -> None:
     text = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\nCOMMIT\n"
-    with pytest.raises(InputError, match=r"b:3: table nat of IPv4 is given twice"):
+    with pytest.raises(InputError, match=r"b:2: table nat of IPv4 is given twice"):
         read([("a", text), ("b", text)])
 
 
