@@ -40,8 +40,9 @@ BREAKS = {
         "internet hands nothing on",
     ),
     "link": (
-        "worker002", ["ip", "link", "set", "eth0", "down"], ["ip", "link", "set", "eth0", "up"],
-        "eth0 of worker002 is down",
+        "worker002", ["ip", "link", "set", "eth0", "down"],
+        ["sh", "-c", "ip link set eth0 up; for n in 0:10 1:20; do ip route add 10.244.${n%:*}.0/24 "
+         "via 10.10.11.${n#*:} proto static; done"], "eth0 of worker002 is down",
     ),
     "forwarding": (
         "worker002", ["sysctl", "-w", "net.ipv4.conf.eth0.forwarding=0"],
