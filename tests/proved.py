@@ -53,12 +53,14 @@ def packet_in(region, space, pick):
         low, high = pick(region[field])
         return pick([low, high, (low + high) // 2, min(low + 1, high)])
 
+    number, dport, sport = value(PROTO), value(DPORT), value(SPORT)
     return Packet(
         source=space.address(value(SADDR)),
         destination=space.address(value(DADDR)),
-        protocol=NAMES.get(number := value(PROTO), str(number)),
-        dport=value(DPORT),
-        sport=value(SPORT),
+        protocol=NAMES.get(number, str(number)),
+        dport=dport,
+        sport=sport,
+        icmp=(dport, sport) if number in (1, 58) else None,
         in_interface=link(value(IIF), space),
         out_interface=link(value(OIF), space),
         ctstate=STATES[value(CT)],

@@ -46,6 +46,8 @@ from netlab.prove.steps import (
     Unknown,
     Untrack,
 )
+from netlab.proxy.addresses import Family
+from netlab.simulation import icmp
 from netlab.simulation import nft_rule as nft
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.nft_match import Sets
@@ -88,7 +90,9 @@ class Reader:
         for at, phrase in enumerate(phrases):
             if isinstance(phrase, nft.Idle | nft.Remember):
                 continue
-            if isinstance(phrase, nft.Match) and any(draft.actions for draft in drafts):
+            if isinstance(phrase, nft.Match | nft.Chance) and any(
+                draft.actions for draft in drafts
+            ):
                 yield from self._done_before(number, drafts)
                 drafts = [replace(draft, actions=()) for draft in drafts]
             try:
@@ -122,6 +126,9 @@ class Reader:
             case nft.Match():
                 for draft in drafts:
                     yield from self._matched(phrase, draft)
+            case nft.Chance():
+                for draft in drafts:
+                    yield replace(draft, chance=draft.chance * phrase.likely)
             case nft.VerdictMap():
                 for draft in drafts:
                     yield from self._mapped(phrase.selector, phrase.elements, draft, _verdict)
@@ -248,7 +255,8 @@ class Reader:
     def _has(self, name: str) -> bool:
         """Whether packets of this family have such a field."""
         family = name.split()[0]
-        return family not in ("ip", "ip6") or (family == "ip") == (self._space.family == "ipv4")
+        six = {"ip": False, "icmp": False, "ip6": True, "icmpv6": True}.get(family)
+        return six is None or six == (self._space.family == "ipv6")
 
 
 def _chooses(phrase: nft.Phrase) -> bool:
@@ -331,6 +339,9 @@ def _tracked(name: str, known: Mapping[str, str], negated: bool) -> Tracked:
     return Tracked(states, negated=negated)
 
 
+_Read = Callable[[str, Space], Values]
+
+
 def _address(text: str, space: Space) -> Values:
     return space.network(text)
 
@@ -344,18 +355,24 @@ def _port(text: str, space: Space) -> Values:
     return (ports(text, "-"),)
 
 
+def _icmp(kind: Callable[[str, Family], tuple[int, int]]) -> _Read:
+    def read(text: str, space: Space) -> Values:
+        return (kind(text, space.family),)
+
+    return read
+
+
 def _protocol(text: str, space: Space) -> Values:
     del space
     number = PROTOCOLS[text] if text in PROTOCOLS else int(text)
     return ((number, number),)
 
 
-_Read = Callable[[str, Space], Values]
-
+_NAMED = ("tcp", "udp", "sctp", "dccp", "udplite", "icmp", "icmpv6")
 _CARRIED: Mapping[str, Values] = MappingProxyType(
     {
         "th": WITH_PORTS,
-        **{name: ((PROTOCOLS[name],) * 2,) for name in ("tcp", "udp", "sctp", "dccp", "udplite")},
+        **{name: ((PROTOCOLS[name],) * 2,) for name in _NAMED},
     }
 )
 
@@ -374,7 +391,9 @@ _FIELDS: Mapping[str, tuple[int, _Read]] = MappingProxyType(
         "oif": (OIF, _link),
         "fib saddr type": (SADDR, ends.kind),
         "fib daddr type": (DADDR, ends.kind),
-        **{f"{name} sport": (SPORT, _port) for name in _CARRIED},
-        **{f"{name} dport": (DPORT, _port) for name in _CARRIED},
+        **{f"{name} type": (DPORT, _icmp(icmp.types)) for name in ("icmp", "icmpv6")},
+        **{f"{name} code": (SPORT, _icmp(icmp.codes)) for name in ("icmp", "icmpv6")},
+        **{f"{name} sport": (SPORT, _port) for name in _CARRIED if "icmp" not in name},
+        **{f"{name} dport": (DPORT, _port) for name in _CARRIED if "icmp" not in name},
     }
 )

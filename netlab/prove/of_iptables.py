@@ -42,8 +42,10 @@ from netlab.prove.steps import (
     Unknown,
     Untrack,
 )
+from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import HOOKS, Ruleset
 from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
+from netlab.simulation import icmp
 
 _PRIORITIES: Mapping[str, int] = {
     "raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50,
@@ -258,6 +260,8 @@ class _Asked:
             self.boxes = self.boxes if condition.negated else []
         elif option == "--ports":
             self._either_port(condition)
+        elif option in ("--icmp-type", "--icmpv6-type"):
+            self._icmp(condition, "ipv4" if option == "--icmp-type" else "ipv6")
         elif option == "--syn":
             self._field(PROTO, ((6, 6),))
             self.tests.append(Tracked(((0, 0),), negated=condition.negated))
@@ -280,6 +284,26 @@ class _Asked:
             self._field(SPORT, others)
             return
         ways: tuple[Box, ...] = (((DPORT, values),), ((DPORT, others), (SPORT, values)))
+        found = (both(box, way) for box in self.boxes for way in ways)
+        self.boxes = [box for box in found if box is not None]
+
+    def _icmp(self, condition: Condition, family: Family) -> None:
+        """A type stands where others have the port that they are for, a code where they have their
+        own."""
+        wanted = icmp.type_and_code(condition.values[0], family)
+        if wanted is None or family != self._space.family:
+            self.boxes = [] if condition.negated else self.boxes
+            return
+        kind, code = wanted
+        mine: Values = ((kind, kind),)
+        if not condition.negated:
+            self._field(DPORT, mine)
+            if code is not None:
+                self._field(SPORT, ((code, code),))
+            return
+        ways: list[Box] = [((DPORT, self._space.but(DPORT, mine)),)]
+        if code is not None:
+            ways.append(((DPORT, mine), (SPORT, self._space.but(SPORT, ((code, code),)))))
         found = (both(box, way) for box in self.boxes for way in ways)
         self.boxes = [box for box in found if box is not None]
 

@@ -18,7 +18,8 @@ Values = tuple[tuple[int, int], ...]
 """Intervals, low and high both in."""
 
 DADDR, DPORT, PROTO, SADDR, SPORT, IIF, OIF, CT = range(8)
-"""The fields, in the order in which decisions ask for them."""
+"""The fields, in the order in which decisions ask for them. Of ICMP, the type is where others have
+the port that they are for, and the code where they have their own."""
 
 NO_FIELD = 8
 
@@ -40,6 +41,7 @@ PROTOCOLS = {
     "icmp": 1, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58,
     "icmpv6": 58, "sctp": 132, "udplite": 136,
 }  # fmt: skip
+ICMP: Values = ((1, 1), (58, 58))
 WITH_PORTS: Values = ((6, 6), (17, 17), (33, 33), (132, 132), (136, 136))
 
 

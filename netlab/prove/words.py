@@ -11,6 +11,7 @@ from netlab.prove.space import (
     CT,
     DADDR,
     DPORT,
+    ICMP,
     IIF,
     OIF,
     OTHER_NAME,
@@ -33,6 +34,8 @@ _NUMBERS = {number: name for name, number in PROTOCOLS.items() if name != "icmpv
 _FEW = 4
 _SENDERS = ("198.51.100.7", "203.0.113.7", "10.244.1.2", "2001:db8:ffff::7", "2001:db8::7")
 _SOURCE_PORT = 40000
+_ECHO = {PROTOCOLS["icmp"]: (8,), PROTOCOLS["icmpv6"]: (128,)}
+_LAST_TYPE = 255
 
 
 def protocol(number: int) -> str:
@@ -97,12 +100,15 @@ def region(one: Region, space: Space, whole: Region, sender: str = "from anywher
     words = [protocols(one[PROTO], whole[PROTO])]
     came = f"from {networks(one[SADDR], space, whole[SADDR])}"
     words.append(sender if one[SADDR] == whole[SADDR] else came)
-    if one[SPORT] != whole[SPORT]:
+    of_icmp = meet(one[PROTO], ICMP) == one[PROTO]
+    if one[SPORT] != whole[SPORT] and not of_icmp:
         words.append(f"port {ports(one[SPORT])}")
     everywhere = one[DADDR] == whole[DADDR]
     words.append(f"to {'anywhere' if everywhere else networks(one[DADDR], space, whole[DADDR])}")
     if one[DPORT] != whole[DPORT]:
-        words.append(f"port {ports(one[DPORT])}")
+        words.append(f"{'type' if of_icmp else 'port'} {ports(_clipped(one[DPORT], of_icmp))}")
+    if one[SPORT] != whole[SPORT] and of_icmp:
+        words.append(f"code {ports(_clipped(one[SPORT], of_icmp))}")
     for field, text in ((IIF, "in by"), (OIF, "out by")):
         if one[field] != whole[field]:
             words.append(f"{text} {links(one[field], space)}")
@@ -110,6 +116,11 @@ def region(one: Region, space: Space, whole: Region, sender: str = "from anywher
         states = [STATES[at] for low, high in one[CT] for at in range(low, high + 1)]
         words.append(f"({' or '.join(states)})")
     return " ".join(words)
+
+
+def _clipped(values: Values, of_icmp: bool) -> Values:
+    """Without those that ICMP has not."""
+    return meet(values, ((0, _LAST_TYPE),)) or values if of_icmp else values
 
 
 def links(values: Values, space: Space) -> str:
@@ -124,15 +135,15 @@ def links(values: Values, space: Space) -> str:
 
 def example(one: Region, space: Space) -> dict[str, object]:
     """A packet of a region: the values that look most like somebody's."""
-    number = _picked(one[PROTO], (6, 17, 132, 1))
+    number = _picked(one[PROTO], (6, 17, 132, 1, 58))
     sender = _picked(one[SADDR], _numbers(space))
     link = _picked(one[IIF], range(2, len(space.links)))
     return {
         "protocol": protocol(number),
         "source": _written(sender, space),
-        "sport": _picked(one[SPORT], (_SOURCE_PORT,)),
+        "sport": _picked(one[SPORT], (0,) if number in _ECHO else (_SOURCE_PORT,)),
         "destination": _written(_picked(one[DADDR], ()), space),
-        "dport": _picked(one[DPORT], (80,)),
+        "dport": _picked(one[DPORT], _ECHO.get(number, (80,))),
         "interface": space.links[link].replace(OTHER_NAME, "…"),
         "state": STATES[one[CT][0][0]],
     }
@@ -160,6 +171,8 @@ def packet(example_: Mapping[str, object]) -> str:
     ends = f"{source}:{example_['sport']} > {destination}:{example_['dport']}"
     if example_["protocol"] not in ("tcp", "udp", "sctp", "dccp", "udplite"):
         ends = f"{source} > {destination}"
+    if example_["protocol"] in ("icmp", "ipv6-icmp"):
+        ends += f" type {example_['dport']} code {example_['sport']}"
     return f"{example_['protocol']} {ends}"
 
 

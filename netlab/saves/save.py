@@ -18,8 +18,8 @@ Place = tuple[str, str]
 
 
 class Written(NamedTuple):
-    """Where a chain stands and its rules, in this order: their numbers in a file, 0 for none. `word`
-    is between the two: `node.save:88`, or of a JSON text, which is one line, `node.json handle 14`.
+    """Where a chain stands and then its rules: their numbers in a file, 0 for none. `word` is
+    between the two: `node.save:88`, or of a JSON text, which is one line, `node.json handle 14`.
     """
 
     file: str

@@ -10,7 +10,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
+from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.rule import Condition
+from netlab.simulation import icmp
 from netlab.simulation.knowledge import Unsure
 from netlab.simulation.packet import Packet
 
@@ -230,6 +232,12 @@ def _tcp_flags(packet: Packet, condition: Condition) -> bool:
     return (flags if "ALL" in mask else flags & mask) == wanted - {"NONE"}
 
 
+def _icmp(packet: Packet, condition: Condition, family: Family) -> bool:
+    wanted = icmp.type_and_code(condition.values[0], family)
+    kind, code = packet.type_and_code
+    return wanted is None or (kind == wanted[0] and wanted[1] in (None, code))
+
+
 # Options that say how a match works, or that always let the packet pass: `-m recent --set` and
 # `-m nfacct` count it, `-m limit` lets a single packet through.
 _NO_QUESTION = frozenset(
@@ -267,8 +275,8 @@ _TESTS: Mapping[str, _Test] = MappingProxyType(
         "--probability": _statistic,
         "--every": _every,
         "--tcp-flags": _tcp_flags,
-        "--icmp-type": lambda _, c: c.values[0] in ("8", "8/0", "echo-request", "any"),
-        "--icmpv6-type": lambda _, c: c.values[0] in ("128", "128/0", "echo-request"),
+        "--icmp-type": lambda p, c: _icmp(p, c, "ipv4"),
+        "--icmpv6-type": lambda p, c: _icmp(p, c, "ipv6"),
         "--syn": lambda p, _: p.protocol == "tcp" and p.ctstate == "NEW",
     }
 )  # fmt: skip

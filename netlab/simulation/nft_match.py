@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from netlab.proxy.addresses import Family
 from netlab.proxy.nftables.model import NftTable
+from netlab.simulation import icmp
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.knowledge import UNTOLD, Unsure
 from netlab.simulation.match import PROTOCOL_NUMBERS, network
@@ -218,10 +220,10 @@ def _kind(packet: Packet, address: str) -> str:
     return "local" if packet.is_local(address) else "unicast"
 
 
-def _icmp_type(packet: Packet, version: int) -> str | None:
-    """A packet of ICMP is an echo request."""
-    fits = packet.protocol in ("icmp", "ipv6-icmp") and (":" in packet.source) == (version == 6)
-    return "echo-request" if fits else None
+def _icmp(packet: Packet, family: Family, part: int) -> str | None:
+    """The type, or (1) the code, of a packet of ICMP."""
+    fits = packet.protocol in ("icmp", "ipv6-icmp") and packet.family == family
+    return str(packet.type_and_code[part]) if fits else None
 
 
 _Value = Callable[[Packet], str | None]
@@ -243,8 +245,10 @@ _FIELDS: Mapping[str, _Value] = MappingProxyType(
         "oif": lambda p: p.out_interface,
         "ct state": lambda p: p.ctstate.lower(),
         "ct status": _status,
-        "icmp type": lambda p: _icmp_type(p, 4),
-        "icmpv6 type": lambda p: _icmp_type(p, 6),
+        "icmp type": lambda p: _icmp(p, "ipv4", 0),
+        "icmp code": lambda p: _icmp(p, "ipv4", 1),
+        "icmpv6 type": lambda p: _icmp(p, "ipv6", 0),
+        "icmpv6 code": lambda p: _icmp(p, "ipv6", 1),
         "fib saddr type": lambda p: _kind(p, p.source),
         "fib daddr type": lambda p: _kind(p, p.destination),
         **{
@@ -308,12 +312,14 @@ def _fits(field: str, value: str, element: str, packet: Packet) -> bool:
     """Whether one value is that of an element: `80`, `80-90`, `10.0.0.0/8`, `"eth*"`."""
     kind = field.split()[-1]
     if field.startswith("icmp"):
-        return element in (value, "8" if field == "icmp type" else "128")
+        family: Family = "ipv4" if field.startswith("icmp ") else "ipv6"
+        low, high = (icmp.types if kind == "type" else icmp.codes)(element, family)
+        return low <= int(value) <= high
     if kind in ("saddr", "daddr"):
         return _address_fits(value, element)
     if kind in ("sport", "dport"):
-        low, _, high = element.partition("-")
-        return int(low) <= int(value) <= int(high or low)
+        first, _, last = element.partition("-")
+        return int(first) <= int(value) <= int(last or first)
     if kind == "mark":
         return int(value, 0) == int(element, 0)
     if kind in ("l4proto", "protocol", "nexthdr"):

@@ -9,6 +9,7 @@ What is not known here is `Unknown`, as far as the next verdict.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -23,7 +24,7 @@ _FIELD = re.compile(
     r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr"
     r"|(?:meta )?(?:l4proto|mark|iifname|oifname|iif|oif|nfproto)"
     r"|(?:th|tcp|udp|sctp|dccp|udplite) (?:sport|dport)"
-    r"|ct state|ct status|fib (?:saddr|daddr) type|icmp type|icmpv6 type"
+    r"|ct state|ct status|fib (?:saddr|daddr) type|icmp (?:type|code)|icmpv6 (?:type|code)"
     r"|numgen (?:random|inc) mod \d+)$"
 )
 _LONGEST_FIELD = 4
@@ -332,7 +333,10 @@ class _Parser:
         negated = self._skip("!=")
         if not negated:
             self._skip("==")
-        if self._peek() in _ORDERS or self._peek() == "set":
+        if self._peek() in _ORDERS:
+            own = _bounded(selector, self._take(), self._take())
+            return Match(self._since(begin), selector, Elements("", own))
+        if self._peek() == "set":
             raise _Odd
         elements = self._elements()
         if selector.draw and not all(key.isdigit() for key in elements.own):
@@ -405,3 +409,23 @@ class _Parser:
 _RESUMING = (*_GOING, *_FINAL, "reject", "masquerade", "counter", "log", "comment")
 _OPERATORS = {"|": "|", "or": "|", "&": "&", "and": "&", "^": "^", "xor": "^"}
 _ORDERS = ("<", ">", "<=", ">=")
+_MOST = {"port": (1 << 16) - 1, "ip": (1 << 32) - 1, "ip6": (1 << 128) - 1}
+
+
+def _bounded(selector: Selector, order: str, text: str) -> dict[str, str]:
+    """The values of one field below or above a bound, as an element; none if there are none."""
+    (field_,) = selector.fields
+    of, _, side = field_.rpartition(" ")
+    is_address = side in ("saddr", "daddr") and of in _MOST
+    if not is_address and side not in ("sport", "dport"):
+        raise _Odd
+    bound = int(ipaddress.ip_address(text)) if is_address else int(text)
+    last = _MOST[of if is_address else "port"]
+    low, high = {
+        "<": (0, bound - 1), "<=": (0, bound), ">": (bound + 1, last), ">=": (bound, last),
+    }[order]  # fmt: skip
+    if low > high or not 0 <= bound <= last:
+        return {}
+    kind = ipaddress.IPv6Address if of == "ip6" else ipaddress.IPv4Address
+    ends = (str(kind(one)) if is_address else str(one) for one in (low, high))
+    return {"-".join(ends): ""}

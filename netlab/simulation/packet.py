@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from netlab.proxy.addresses import Family
+from netlab.simulation.icmp import ECHO_REQUEST
 from netlab.simulation.knowledge import UNTOLD, Known, Way
 
 
@@ -52,6 +54,18 @@ class Packet(Struct, frozen=True):
     may_leave_by: frozenset[str] | None = None
     known: Known | None = None
     connmark: int = 0
+    icmp: tuple[int, int] | None = None
+    """Type and code of one of ICMP; None for an echo request."""
+
+    @property
+    def family(self) -> Family:
+        """Whose addresses it has."""
+        return "ipv6" if ":" in self.source else "ipv4"
+
+    @property
+    def type_and_code(self) -> tuple[int, int]:
+        """Of one of ICMP."""
+        return self.icmp if self.icmp is not None else (ECHO_REQUEST[self.family], 0)
 
     def is_local(self, address: str) -> bool:
         """True for the node's own addresses. Raises `Unsure`."""

@@ -99,13 +99,44 @@ def test_a_packet_whose_source_was_remembered_is_in_that_set():
 
 
 @pytest.mark.parametrize(
+    ("rule", "met"),
+    [
+        ("tcp dport < 81", True), ("tcp dport < 80", False), ("tcp dport <= 80", True),
+        ("tcp dport > 79", True), ("tcp dport > 80", False), ("tcp dport >= 80", True),
+        ("tcp dport < 0", False), ("tcp sport > 65535", False), ("udp dport < 81", False),
+        ("tcp dport != 70-90", False), ("tcp dport { 22, 70-90 }", True),
+        ("tcp dport != { 22, 81-90 }", True), ("ip saddr < 10.0.0.2", False),
+        ("ip saddr >= 10.0.0.2", True), ("ip daddr > 255.255.255.254", False),
+    ],
+)  # fmt: skip
+def test_a_value_is_above_or_below_another(rule, met):
+    sent = packet(source="10.0.0.2")
+    assert verdict(f"{rule} drop", sent) == ("DROP" if met else "ACCEPT", ())
+
+
+@pytest.mark.parametrize(
+    ("rule", "met"),
+    [
+        ("icmp type echo-request", True), ("icmp type 8", True), ("icmp type 9-12", False),
+        ("icmp type { echo-reply, destination-unreachable }", False), ("icmp type != 8", False),
+        ("icmp code 0", True), ("icmpv6 type 128", False),
+    ],
+)  # fmt: skip
+def test_icmp_is_asked_for_its_type_and_code(rule, met):
+    sent = packet(protocol="icmp", dport=0)
+    assert verdict(f"{rule} drop", sent) == ("DROP" if met else "ACCEPT", ())
+    other = packet(protocol="icmp", dport=0, icmp=(3, 4))
+    assert verdict("icmp type destination-unreachable icmp code 4 drop", other) == ("DROP", ())
+
+
+@pytest.mark.parametrize(
     ("rule", "unknown"),
     [
         ("tcp flags syn drop", "tcp flags syn"),
         ("tcp dport 80 osf name Linux drop", "osf name Linux"),
         ("ip saddr $HOME drop", "ip saddr $HOME"),
         ("ct state whatever drop", "ct state whatever"),
-        ("tcp dport < 90 drop", "tcp dport < 90"),
+        ("meta mark < 90 drop", "meta mark < 90"),
         ("queue num 1", "queue num 1"),
         ("numgen random mod 2 offset 1 vmap { 1 : drop }", "numgen random mod 2 offset 1 vmap "
          "{ 1 : drop }"),

@@ -26,7 +26,8 @@ MATCHES = [
     "-m conntrack --ctstate DNAT", "-m addrtype --dst-type LOCAL", "-m addrtype ! --src-type LOCAL",
     "-m statistic --mode random --probability 0.25", "-m conntrack --ctstate ESTABLISHED,RELATED",
     "-p tcp -m tcp --tcp-flags SYN,ACK SYN", "-m recent --rcheck --name x --rsource", "",
-    "-m string --string odd",
+    "-m string --string odd", "-p icmp -m icmp --icmp-type 8", "-p icmp -m icmp ! --icmp-type 3/4",
+    "-p icmp -m icmp --icmp-type 3/1", "-p icmp -m icmp --icmp-type any",
 ]  # fmt: skip
 ANYWHERE = [
     "ACCEPT", "DROP", "RETURN", "ONE", "TWO", "MARK --set-xmark 0x4000/0x4000", "LOG",
@@ -154,7 +155,11 @@ NFT_MATCHES = [
     "ip daddr != @addresses", "ip daddr . tcp dport @pairs", "meta mark & 0x00004000 != 0x00000000",
     "meta mark 0x00000001", "fib daddr type local", 'iifname "eth0"', 'iifname != "eth*"',
     "numgen random mod 4 0", "ip protocol udp", "meta nfproto ipv6", "tcp sport 1-1000", "",
-    "socket transparent 1",
+    "socket transparent 1", "tcp dport < 90", "udp dport >= 1024", "ip saddr > 10.0.0.9",
+    "tcp dport != { 22, 80-90 }", "tcp dport { 22, 80-90 }", "th sport <= 1000",
+    "ip daddr != 10.0.0.0-10.0.0.9", "ip daddr { 10.0.0.0/8, 192.0.2.1-192.0.2.9 }",
+    "icmp type echo-request", "icmp type != { destination-unreachable, echo-request }",
+    "icmp type destination-unreachable icmp code 1-4", "meta random & 2147483647 < 1073741824",
 ]  # fmt: skip
 NFT_ANYWHERE = [
     "accept", "drop", "return", "jump one", "goto two", "meta mark set 0x00000001",
