@@ -55,13 +55,84 @@ class PaperLab(Struct, frozen=True):
     nodes: tuple[NodeObject, ...]
 
 
-def settled(manifest: Manifest) -> PaperLab:
+class Given(Struct, frozen=True):
+    """What another lab was given by chance or in its order, which this one is to have for the same
+    things: Services' addresses and ports, and those of pods."""
+
+    services: tuple[Service, ...] = ()
+    pods: tuple[Pod, ...] = ()
+
+
+def settled(manifest: Manifest, given: Given | None = None) -> PaperLab:
     """What a manifest's lab and objects come to."""
     assert manifest.lab is not None
-    return asyncio.run(_settled(manifest.lab, manifest.objects))
+    given = given or Given()
+    objects = [_as_given(obj, given.services) for obj in manifest.objects]
+    return asyncio.run(_settled(manifest.lab, objects, _Addresses(manifest.lab, given.pods)))
 
 
-async def _settled(lab: Lab, objects: Sequence[Object]) -> PaperLab:
+_OF_SERVICE = ("clusterIP", "clusterIPs", "ipFamilies", "healthCheckNodePort")
+
+
+def _as_given(obj: Object, services: Iterable[Service]) -> Object:
+    """A Service with what it does not say itself as it was given; all else as it is."""
+    key = (meta.namespace(obj) or "default", meta.name(obj))
+    alike = (one for one in services if (meta.namespace(one), meta.name(one)) == key)
+    had = next(alike, None) if obj["kind"] == "Service" else None
+    spec: Object = obj.get("spec") or {}
+    if had is None or spec.get("clusterIP") or spec.get("type") == "ExternalName":
+        return obj
+    before: Object = dict(meta.spec(had))
+    ours = [port | _node_port(port, spec, before) for port in spec.get("ports") or ()]
+    kept = {name: before[name] for name in _OF_SERVICE if before.get(name) and name not in spec}
+    if spec.get("type") != "LoadBalancer":
+        kept.pop("healthCheckNodePort", None)
+    return {**obj, "spec": {**kept, **spec, "ports": ours}}
+
+
+def _node_port(port: Object, spec: Object, before: Object) -> Object:
+    """The nodePort that the same port had, if it is to have one and does not say which."""
+    if port.get("nodePort") or spec.get("type") not in ("NodePort", "LoadBalancer"):
+        return {}
+    asked = (port["port"], port.get("protocol") or "TCP")
+    for one in before.get("ports") or ():
+        if (one["port"], one.get("protocol") or "TCP") == asked and one.get("nodePort"):
+            return {"nodePort": one["nodePort"]}
+    return {}
+
+
+class _Addresses:
+    """Pods' addresses: those that pods of the same owner had on that node, else the next."""
+
+    def __init__(self, lab: Lab, pods: Iterable[Pod]) -> None:
+        self._pools = {
+            node.name: [PodAddressPool(cidr) for cidr in node.pod_cidrs] for node in lab.nodes
+        }
+        self._had: dict[tuple[str, str, str], list[list[str]]] = {}
+        for pod in sorted(pods, key=_ips):
+            ips, node = _ips(pod), meta.spec(pod).get("nodeName") or ""
+            pools = self._pools.get(node, ())
+            fits = len(ips) == len(pools) and all(
+                pool.has(ip) for pool, ip in zip(pools, ips, strict=True)
+            )
+            if fits:
+                self._had.setdefault(_alike(pod), []).append(ips)
+                for pool, ip in zip(pools, ips, strict=True):
+                    pool.reserve(ip)
+
+    def take(self, pod: Pod) -> list[str]:
+        """Those of a pod that has been placed."""
+        had = self._had.get(_alike(pod))
+        return had.pop(0) if had else [pool.take() for pool in self._pools[_alike(pod)[0]]]
+
+
+def _alike(pod: Pod) -> tuple[str, str, str]:
+    """What pods of one owner on one node have in common."""
+    name = pod["metadata"].get("generateName") or meta.name(pod)
+    return meta.spec(pod).get("nodeName") or "", meta.namespace(pod), name
+
+
+async def _settled(lab: Lab, objects: Sequence[Object], addresses: _Addresses) -> PaperLab:
     registry = Registry(Store(None), lab, node_lifecycle=lab.node_lifecycle)
     api = InProcessApi(registry)
     await _create(api, (*bootstrap.control_plane_objects(lab), *policy.objects()))
@@ -69,7 +140,7 @@ async def _settled(lab: Lab, objects: Sequence[Object]) -> PaperLab:
         await _report(api, node)
     running = await start_controllers(
         api,
-        controllers=(*CONTROLLERS, _kubelet(lab)),
+        controllers=(*CONTROLLERS, _kubelet(lab, addresses)),
         load_balancer_pools=lab.load_balancer_pools,
     )
     try:
@@ -120,10 +191,9 @@ async def _report(api: Api, node: Node) -> None:
     await api.update({**known, "status": status}, subresource="status")
 
 
-def _kubelet(lab: Lab) -> type[Controller]:
+def _kubelet(lab: Lab, addresses: _Addresses) -> type[Controller]:
     """All nodes' kubelets in one, who say of each pod that it runs."""
     nodes = {node.name: node for node in lab.nodes}
-    pools = {node.name: [PodAddressPool(cidr) for cidr in node.pod_cidrs] for node in lab.nodes}
 
     class PaperKubelet(Controller):
         """Gives a pod that has been placed its addresses, and readiness."""
@@ -146,7 +216,7 @@ def _kubelet(lab: Lab) -> type[Controller]:
             if meta.spec(pod).get("hostNetwork"):
                 ips: Sequence[str] = nodes[place].internal_ips
             else:
-                ips = [pool.take() for pool in pools[place]]
+                ips = addresses.take(pod)
             await self.informers.patch_status(pod, _running(pod, ips, self.context.now()))
 
     return PaperKubelet

@@ -71,6 +71,23 @@ def test_what_is_broken_between_nodes_is_told(lab: Machine, what: str) -> None:
     assert said not in ends(lab, 0)
 
 
+def test_the_running_lab_against_its_files_and_against_its_rules_before(lab: Machine) -> None:
+    same = lab.netlab("prove", "diff", "--before", str(lab.base / "lab.yaml")).stdout
+    assert same == "no packet is treated otherwise\n"
+    mode = json.loads(lab.netlab("status", "-o", "json").stdout)
+    words = ["nft", "list", "ruleset"] if "nftables" in json.dumps(mode) else ["iptables-save"]
+    before = lab.base / "before.save"
+    before.write_text(lab.run_in("quickstart.worker001", *words).stdout)
+    asked = ("prove", "diff", "--before", str(before), "--node", "worker001")
+    assert lab.netlab(*asked).stdout == "no packet is treated otherwise\n"
+    lab.netlab("scale", "deployment/hostname-deployment", "--replicas", "2")
+    lab.netlab("wait", "deployment/hostname-deployment", "--for", "condition=Available")
+    lab.status()
+    assert "is  delivered to" in lab.netlab(*asked, code=1).stdout
+    lab.netlab("scale", "deployment/hostname-deployment", "--replicas", "3")
+    lab.status()
+
+
 def test_all_nodes_are_asked(lab: Machine) -> None:
     told = lab.netlab("prove", "--to", SERVICE, "--expect", "spread-equal").stdout
     for node in ("master001", "worker001", "worker002"):

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
-    from netlab.onpaper import PaperLab
+    from netlab.onpaper import Given, PaperLab
     from netlab.pathcheck.world import World
 
 
-def settled(files: Sequence[str]) -> PaperLab:
+def settled(files: Sequence[str], given: Given | None = None) -> PaperLab:
     """What the files come to; `UsageError` where they have no lab."""
     from netlab import manifest, onpaper
 
     read = manifest.load(files)
     if read.lab is None:
         raise UsageError("these files have no Lab", hint="kind: Lab says which nodes there are")
-    return onpaper.settled(read)
+    return onpaper.settled(read, given)
 
 
 def world(paper: PaperLab) -> World:

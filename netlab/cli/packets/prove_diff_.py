@@ -3,10 +3,14 @@
     netlab prove diff --before old.save --after new.save
     netlab prove diff --before node.save --after nft-ruleset.txt    one mode against the other
     netlab prove diff --before old.save --after new.save -o json
+    netlab prove diff --before lab.yaml --after new.yaml     two revisions of a lab, node by node
+    sudo netlab prove diff --before lab.yaml                 the running lab, against its files
+    sudo netlab prove diff --before saved --node worker001   that node now, against its rules then
     netlab prove diff -f lab.yaml          what kube-proxy's two modes do with packets to Services
 
 Every class of packets that the two treat otherwise, the smallest first, and nothing else: how rules
-are written, named and ordered is no difference.
+are written, named and ordered is no difference. --before and --after take a node's rules or a lab's
+manifests; Services and pods of the second lab have the addresses that the first one's were given.
 
 -o json: [{family, from, packets, headers, before, after, open, packet}]
 
@@ -35,10 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("before", "after"):
         parser.add_argument(
             f"--{name}", metavar="FILE", action="append", default=[],
-            help=f"a node's rules {name}: iptables-save, nft list ruleset; may be repeated",
+            help=f"rules {name}: iptables-save, nft list ruleset, a lab's files; may be repeated",
         )  # fmt: skip
     options.add_files(parser)
-    parser.add_argument("--node", metavar="NODE", help="with -f: on this node alone (all)")
+    parser.add_argument("--node", metavar="NODE", help="of a lab: on this node alone (all)")
     prove_input.add_local(parser)
     options.add_output(parser, "json")
 
@@ -49,34 +53,40 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.filename and (arguments.before or arguments.after):
         raise UsageError("-f or --before and --after, not both", hint="-f is for both modes")
-    if not arguments.filename and not (arguments.before and arguments.after):
+    if not arguments.filename and not arguments.before:
         raise UsageError("which two?", hint="--before old.save --after new.save")
     with no_collection():
-        found = list(_compared(arguments))
+        found, alone = _compared(arguments)
     if arguments.output == "json":
         from netlab.prove.compared import document
 
         print(json.dumps([document(one, each) for each in found for one in each.found], indent=2))
     else:
+        for line in alone:
+            print(line)
         show(found, ("iptables", "nftables") if arguments.filename else ("was", "is"))
-    return int(any(each.found for each in found))
+    return int(bool(alone) or any(each.found for each in found))
 
 
-def _compared(arguments: argparse.Namespace) -> Iterable[Compared]:
+def _compared(arguments: argparse.Namespace) -> tuple[list[Compared], list[str]]:
+    """What differs on each node, and which nodes are only on one side."""
+    from netlab.cli.packets import prove_sides
     from netlab.prove.compared import compare
 
     if arguments.filename:
-        yield from _modes(arguments)
-        return
-    before = prove_input.saved(arguments.before, arguments).nodes[0]
-    after = prove_input.saved(arguments.after, arguments).nodes[0]
-    families = [one for one in before.families() if one in after.families()]
-    if not families:
+        return list(_modes(arguments)), []
+    before, after = prove_sides.sides(arguments)
+    found, alike = [], False
+    for one, other in prove_sides.pairs(before, after):
+        for family in one.families():
+            if family in other.families():
+                alike = True
+                found.append(compare(one, other, family))
+    if not alike:
         raise UsageError(
             "the two are of different families", hint="compare IPv4 rules with IPv4 rules"
         )
-    for family in families:
-        yield compare(before, after, family)
+    return found, list(prove_sides.alone(before, after))
 
 
 def _modes(arguments: argparse.Namespace) -> Iterable[Compared]:

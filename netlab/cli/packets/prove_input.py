@@ -15,7 +15,7 @@ from netlab.errors import UsageError
 
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
-    from netlab.objects.types import Service
+    from netlab.objects.types import Pod, Service
     from netlab.onpaper import PaperLab
     from netlab.prove.ground import Grounds, Node
     from netlab.prove.intake import Save
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
 
 class Input(Struct):
-    """All nodes, and what is known beside their rules; `named` are those that were asked for."""
+    """All nodes, and what is known beside their rules; `named` are those that were asked for.
+    `running` are the pods of a lab that runs."""
 
     nodes: list[Node]
     pods: tuple[str, ...] = ()
     services: tuple[Service, ...] | None = None
     named: tuple[Node, ...] = ()
+    running: tuple[Pod, ...] = ()
+    is_lab: bool = False
     _clusters: dict[Family, Cluster] = field(default_factory=dict)
 
     @property
@@ -79,7 +82,7 @@ def read_input(arguments: argparse.Namespace) -> Input:
         raise UsageError("--save or -f, not both", hint="rules of a node, or manifests of a lab")
     if arguments.save:
         return saved(arguments.save, arguments)
-    return _on_paper(arguments) if arguments.filename else _running(arguments)
+    return _on_paper(arguments) if arguments.filename else running(arguments)
 
 
 def saved(files: Sequence[str], arguments: argparse.Namespace) -> Input:
@@ -122,7 +125,7 @@ def _families(lab: Lab) -> list[Family]:
 
 def _on_paper(arguments: argparse.Namespace) -> Input:
     """All nodes of a manifest's lab."""
-    return _of_paper(paper_lab.settled(arguments.filename), arguments)
+    return of_paper(paper_lab.settled(arguments.filename), arguments)
 
 
 def in_both_modes(arguments: argparse.Namespace) -> tuple[Input, Input]:
@@ -132,10 +135,10 @@ def in_both_modes(arguments: argparse.Namespace) -> tuple[Input, Input]:
     paper = paper_lab.settled(arguments.filename)
     first = replace(paper, lab=replace(paper.lab, proxy_mode="iptables"))
     second = replace(paper, lab=replace(paper.lab, proxy_mode="nftables"))
-    return _of_paper(first, arguments), _of_paper(second, arguments)
+    return of_paper(first, arguments), of_paper(second, arguments)
 
 
-def _of_paper(paper: PaperLab, arguments: argparse.Namespace) -> Input:
+def of_paper(paper: PaperLab, arguments: argparse.Namespace) -> Input:
     """Its nodes with their rules."""
     from netlab import onpaper
     from netlab.cli.packets.prove_paths import Paths
@@ -149,7 +152,8 @@ def _of_paper(paper: PaperLab, arguments: argparse.Namespace) -> Input:
         rules = {family: onpaper.ruleset(paper, name, family) for family in _families(paper.lab)}
         nodes.append(paths.node(name, of_rules(name, rules)))
     pods = tuple(_networks(arguments.pods) or paper.lab.pod_cidrs)
-    return Input(nodes, pods, paper.services, _named(nodes, arguments.node))
+    named = _named(nodes, arguments.node)
+    return Input(nodes, pods, paper.services, named, is_lab=True)
 
 
 def _named(nodes: Sequence[Node], name: str | None) -> tuple[Node, ...]:
@@ -160,7 +164,7 @@ def _named(nodes: Sequence[Node], name: str | None) -> tuple[Node, ...]:
     return tuple(node for node in nodes if name in (None, node.name))
 
 
-def _running(arguments: argparse.Namespace) -> Input:
+def running(arguments: argparse.Namespace) -> Input:
     """All nodes of the running lab."""
     from netlab import inventory, lab
     from netlab.cli.packets import lab_world
@@ -177,7 +181,8 @@ def _running(arguments: argparse.Namespace) -> Input:
             if place.role == "node"
         ]
         pods = tuple(_networks(arguments.pods) or spec.pod_cidrs)
-        return Input(nodes, pods, tuple(world.services.values()), _named(nodes, arguments.node))
+        named, services = _named(nodes, arguments.node), tuple(world.services.values())
+        return Input(nodes, pods, services, named, tuple(world.pods.values()), is_lab=True)
 
 
 def _in_force(name: str, netns: Path | int, lab: Lab) -> Save:

@@ -278,7 +278,7 @@ def test_kube_proxys_own_rules_are_clean(folder, spoken):
         (("--save", "NODE", "--pods", "x", "--to", "any", "--expect", "none"), "--pods"),
         (("--save", "/no/such", "--to", "any", "--expect", "none"), "/no/such: No such file"),
         (("--objects", "x"), "--objects is for a node's saved rules"),
-        (("diff", "--before", "NODE"), "which two?"),
+        (("diff", "--after", "NODE"), "which two?"),
     ],
 )
 def test_mistakes_are_one_line_and_a_hint(words, said, spoken, file):
