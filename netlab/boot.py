@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     _raise_file_limit()
     syscalls.give_back_freed_memory(64 << 10)  # rules of 1,000 Services are 10 MB of text at a time
-    zygote = Zygote(_connect_nodes)
     gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
+    zygote = Zygote(_connect_nodes)
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(2, "beginning") as thread:
         beginning = thread.submit(_begin, stack, thread, zygote)
         # of all imports, a tenth is aiohttp's client half, which few labs need

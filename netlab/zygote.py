@@ -8,6 +8,7 @@ much the same, which takes longest, so one does that, and becomes several.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -95,10 +96,22 @@ def _failure(first: Callable[[Path], None], lab: Path) -> str | None:
 def _run(lab: Path) -> None:
     """Be one of those that are missing, and have others be the rest, until TERM or INT."""
     missing = launch.missing(lab)
+    if missing:
+        _import_all()
     for each in missing[1:]:
         if _is_detached():
             return _become(each, lab)
     return _become(missing[0], lab) if missing else None
+
+
+def _import_all() -> None:
+    """What each of them needs, before there are several. What is there by then is never looked
+    through for garbage: memory is shared until somebody writes to it, as that does."""
+    from netlab.dns import process as _  # noqa: F401
+    from netlab.workload import responder, runtime  # noqa: F401
+
+    gc.freeze()
+    gc.enable()
 
 
 def _become(what: str, lab: Path) -> None:
