@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from netlab.workload.behaviour import brought
 from netlab.workload.bounds import bounds
 from netlab.workload.documents import FILE_SERVER, pages
 from netlab.workload.sandbox import IDLE, ContainerPlace
-from netlab.workload.shells import shell_links
+from netlab.workload.shells import settings, shell_links
 
 
 class ResolverNames(Struct, frozen=True):
@@ -59,7 +59,7 @@ class Places:
             bounds(meta.spec(run.pod)),
             _programs(run),
             frozenset(_read_only(run)),
-            {name: pages(run.spec_of(name)) for name in run.names},
+            _pages(run),
             _links(run),
             shares_processes=run.shares_processes,
         )
@@ -71,6 +71,16 @@ def _programs(run: PodRun) -> dict[str, tuple[str, ...]]:
     found = {name: tuple(filter(None, [brought(run.spec_of(name))])) for name in run.names}
     every = dict.fromkeys(name for names in found.values() for name in names if name != FILE_SERVER)
     return {IDLE: tuple(every), **found}
+
+
+def _pages(run: PodRun) -> dict[str, Mapping[str, str]]:
+    """The image's own files in each container; what stands in for servers has the first one's
+    settings, and no documents."""
+    specs = {name: run.spec_of(name) for name in run.names}
+    first = specs[next(iter(run.containers))]
+    return {IDLE: settings(first)} | {
+        name: {**pages(spec), **settings(spec)} for name, spec in specs.items()
+    }
 
 
 def _links(run: PodRun) -> dict[str, dict[str, str]]:

@@ -1,8 +1,9 @@
 """What `/bin/sh` is in a container: its image's shell, where the machine's is another.
 
 Debian's is dash. Those of many images can more, and their users go by that: busybox's ash and the
-bash of Red Hat's have `$RANDOM` and the like. Pure, but for `found`, which asks the machine where
-it has a program.
+bash of Red Hat's have `$RANDOM` and the like. Where that is ash, other programs are busybox's,
+too, and the machine's are set to do as these do. Pure, but for `found`, which asks the machine
+where it has a program.
 """
 
 from __future__ import annotations
@@ -19,6 +20,14 @@ _PROGRAMS: Mapping[str, tuple[str, ...]] = {"ash": ("busybox", "bash"), "bash": 
 
 _NAMES: Mapping[str, tuple[str, ...]] = {"ash": ("/bin/sh", "/bin/ash"), "bash": ("/bin/sh",)}
 
+_ONE_TRY = """\
+# As busybox's does: GNU's own tries twenty times where nobody answers.
+tries = 1
+"""
+
+_SETTINGS: Mapping[str, Mapping[str, str]] = {"ash": {"/etc/wgetrc": _ONE_TRY}}
+"""By an image's shell, files by which the machine's programs do as the image's."""
+
 
 def found(program: str) -> str | None:
     """Where pods find a program, for they use this machine's own."""
@@ -31,3 +40,8 @@ def shell_links(container: Container, where: Callable[[str], str | None] = found
     paths = (path for program in _PROGRAMS.get(shell or "", ()) if (path := where(program)))
     target = next(paths, None)
     return dict.fromkeys(_NAMES[shell], target) if shell and target else {}
+
+
+def settings(container: Container) -> Mapping[str, str]:
+    """The files by which the machine's programs do as a container's own would, by their paths."""
+    return _SETTINGS.get(catalogue().shell(container.get("image") or "") or "", {})

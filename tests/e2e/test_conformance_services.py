@@ -168,6 +168,26 @@ def test_an_external_ip_that_no_node_has(busy: Space) -> None:
     busy.answer(CLIENT, (EXTERNAL, 80))
 
 
+def test_source_ranges_of_a_load_balancer(busy: Space) -> None:
+    """Who is not let in waits in vain, and no longer than he says: busybox's wget tries once."""
+    mine, other = (
+        busy.get("Pod", pod)["status"]["podIP"] + "/32" for pod in (CLIENT, OTHER_CLIENT)
+    )
+    balanced = {"type": "LoadBalancer", "loadBalancerSourceRanges": [mine]}
+    busy.service("ranges", [HTTP], selector={"app": "web"}, **balanced)
+    eventually(lambda: busy.get("Service", "ranges")["status"]["loadBalancer"].get("ingress"))
+    address = busy.get("Service", "ranges")["status"]["loadBalancer"]["ingress"][0]["ip"]
+
+    def let_in(pod: str) -> bool:
+        return busy.run(pod, f"wget -T 1 -qO- http://{address}/hostname").returncode == 0
+
+    eventually(lambda: let_in(CLIENT) and not let_in(OTHER_CLIENT), 30.0)
+    busy.change("Service", "ranges", loadBalancerSourceRanges=[other])
+    eventually(lambda: let_in(OTHER_CLIENT) and not let_in(CLIENT), 30.0)
+    busy.change("Service", "ranges", loadBalancerSourceRanges=None)
+    eventually(lambda: let_in(OTHER_CLIENT) and let_in(CLIENT), 30.0)
+
+
 def test_one_port_number_for_two_protocols(busy: Space) -> None:
     tcp, udp = {**HTTP, "name": "tcp"}, {**HTTP, "name": "udp", "protocol": "UDP"}
     busy.service("dual", [HTTP], selector={"app": "web"})

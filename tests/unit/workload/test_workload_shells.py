@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.workload.shells import shell_links
+from netlab.workload.shells import settings, shell_links
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_bash_stands_in_where_there_is_no_busybox_and_nothing_where_there_is_nei
     has_bash = {"bash": "/bin/bash"}.get
     assert shell_links({"name": "c", "image": "alpine"}, has_bash)["/bin/sh"] == "/bin/bash"
     assert shell_links({"name": "c", "image": "alpine"}, lambda _: None) == {}
+
+
+def test_wget_tries_once_where_it_is_busybox_s() -> None:
+    assert "tries = 1\n" in settings({"name": "c", "image": "busybox:1.36"})["/etc/wgetrc"]
+    assert settings({"name": "c", "image": "ubuntu"}) == {}
