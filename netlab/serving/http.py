@@ -39,6 +39,9 @@ STREAMING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("streaming", set)
 _UNREAD = 64 * 1024
 """Bytes of a stream that wait for a client to read, until the stream waits as well."""
 
+_LONGEST_LINE = 1 << 20
+"""Bytes of a request's first line, as of Go's whole header: a command for exec is in it."""
+
 _STARTED = web.RequestKey("started", web.StreamResponse)
 
 
@@ -95,6 +98,7 @@ async def serve_unix(
         handler_cancellation=True,
         shutdown_timeout=0.5,
         keepalive_timeout=3600,
+        max_line_size=_LONGEST_LINE,
     )
     await runner.setup()
     await web.SockSite(runner, _listening(path, owner), backlog=512).start()

@@ -171,6 +171,7 @@ def test_commands_run_in_pods(kubectl: Shell) -> None:
     assert failed.returncode == 7
     assert {"out", "err"} <= set(failed.stdout.splitlines())
     assert run("kubectl exec -i box -- cat", "typed") == "typed"
+    assert run(f"kubectl exec box -- echo {'a' * 20_000}") == "a" * 20_000 + "\n"
     said = run.in_terminal("kubectl exec -it box -- bash", ["stty size", "exit 3"])
     assert said.returncode == 3
     assert "\n24 120\n" in said.stdout

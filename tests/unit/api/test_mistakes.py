@@ -82,7 +82,7 @@ _CHUNKED = (
         _CHUNKED + b"zz\r\n",
         b"GET /api HTTP/1.1\r\nHost: x\r\n\r\nGET /api HTTP/9\r\n\r\n",
         b"GET /api HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 10_000 + b"\r\n\r\n",
-        b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /" + b"a" * (1 << 20) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
 async def test_what_is_no_http_is_refused_and_not_logged(
