@@ -14,7 +14,7 @@ VERSION: Document = {
     "major": "1",
     "minor": KUBELET_VERSION.split(".")[1],
     "gitVersion": f"{KUBELET_VERSION}+netlab",
-    "gitCommit": "",
+    "gitCommit": "0" * 40,  # of no commit, but of a commit's form, which is looked for
     "gitTreeState": "clean",
     "buildDate": "2024-12-11T00:00:00Z",
     "goVersion": "none",

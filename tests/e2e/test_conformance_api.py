@@ -4,6 +4,7 @@ files with kinds that are not served."""
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +155,12 @@ def test_nodes_answer(kubectl: Shell) -> None:
     closed = kubectl.run(f"{nodes}:9/proxy/").stdout
     assert "error trying to reach service: dial tcp" in closed
     assert "connection refused" in closed
+
+
+def test_the_server_tells_of_a_commit(kubectl: Shell) -> None:
+    """Upstream's test of `kubectl version` looks for one, and so do programs that print it."""
+    told = json.loads(kubectl("kubectl get --raw /version"))
+    assert re.fullmatch("[0-9a-f]{40}", told["gitCommit"])
 
 
 def test_replication_controllers_keep_pods(kubectl: Shell) -> None:
