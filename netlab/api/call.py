@@ -11,8 +11,15 @@ from msgspec import Struct, field
 
 from netlab.api import eventviews
 from netlab.api.encoding import Encoder
-from netlab.api.negotiation import JSON, Form, negotiate_status
-from netlab.api.paths import RequestInfo
+from netlab.api.negotiation import (
+    JSON,
+    PROTOBUF,
+    WRITTEN,
+    Form,
+    NotAcceptable,
+    negotiate_status,
+)
+from netlab.api.paths import NobodysPath, RequestInfo
 from netlab.client.kubelets import Kubelets
 from netlab.errors import ApiError, BadRequest
 from netlab.objects.meta import Object
@@ -144,21 +151,30 @@ def is_dry_run(values: Sequence[Any]) -> bool:
 
 
 def refused(request: web.Request, error: ApiError) -> web.Response:
-    """A failure as a Status, in what the client accepts."""
+    """A failure as a Status, in what the client accepts; in plain text where no API answers."""
+    if isinstance(error, NobodysPath):
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return web.Response(status=error.code, text=error.text, headers=headers)
     media_type = negotiate_status(request.headers.get("Accept", ""))
     return document(error.status(), media_type, error.code)
 
 
 def document(value: object, media_type: str = JSON, code: int = 200) -> web.Response:
-    """What is no object of the store, in one of `negotiation.WRITTEN`."""
+    """What is no object of the store, in one of `negotiation.ACCEPTED`."""
     body = written(to_json(value), media_type)
     return web.Response(body=body, status=code, content_type=media_type)
 
 
 def written(body: bytes, media_type: str) -> bytes:
-    """JSON in one of `negotiation.WRITTEN`."""
+    """JSON in one of `negotiation.ACCEPTED`; `NotAcceptable` for what protobuf has no form for."""
     if media_type == JSON:
         return body
+    if media_type == PROTOBUF:
+        from netlab.api import protobuf_out
+
+        if (found := protobuf_out.encode(json.loads(body))) is None:
+            raise NotAcceptable(WRITTEN)
+        return found
     from netlab.objects import yamlout  # most clients want JSON
 
     return yamlout.dump(json.loads(body), sort_keys=False).encode()

@@ -51,6 +51,11 @@ def groups() -> list[tuple[str, str]]:
     return list(dict.fromkeys((kind.group, kind.version) for kind in _MORE if kind.group))
 
 
+def is_served(group: str) -> bool:
+    """Whether there is such a named group."""
+    return any(kind.group == group for kind in _MORE if group)
+
+
 def kinds_of(group: str, version: str) -> list[Kind]:
     """The kinds of one group and version."""
     return [kind for kind in _MORE if (kind.group, kind.version) == (group, version)]

@@ -92,8 +92,9 @@ async def discovery(request: web.Request) -> web.Response:
     parts = request.path.strip("/").split("/")
     at_root, core = len(parts) == 1, parts[0] == "api"
     accept = request.headers.get("Accept", "")
+    of_group = None if at_root else _group(parts)
     media_type, wanted = negotiate_discovery(accept, _AGGREGATIONS if at_root else ())
-    found = _root(wanted, core=core) if at_root else _group(parts)
+    found = of_group or _root(wanted, core=core)
     if request.method != "GET":
         raise MethodNotAllowed
     answer = document(found, media_type)
@@ -119,5 +120,5 @@ def _group(parts: list[str]) -> kinds.Document:
     else:
         found = kinds.resource_list(parts[1], parts[2])
     if found is None:
-        raise no_such_path()
+        raise no_such_path("/".join(parts))
     return found

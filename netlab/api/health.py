@@ -80,7 +80,7 @@ async def answer(request: web.Request) -> web.Response:
 
 def _one(request: web.Request, place: str, name: str) -> web.Response:
     if name not in CHECKS[place]:
-        raise no_such_path()
+        raise no_such_path(request.path)
     why = _failure(request, name)
     if not why:
         return web.Response(text="ok")

@@ -16,8 +16,10 @@ Shape = Literal["object", "table", "metadata"]
 Include = Literal["Object", "Metadata", "None"]
 
 JSON, YAML = "application/json", "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 WRITTEN = (JSON, YAML)
-"""What objects are written in, by default the first."""
+"""What objects are written in, by default the first; in protobuf for who accepts nothing else."""
+ACCEPTED = (*WRITTEN, PROTOBUF)
 STREAMED = (JSON,)
 """What the events of a watch are written in."""
 
@@ -120,7 +122,10 @@ def negotiate(
     what is no object of the store it never `prints`."""
     found = _dearest(accept, _PRINTED if prints else ())
     if found is None or (streams and found[0] not in STREAMED):
-        raise NotAcceptable([f"{each};stream=watch" for each in STREAMED] if streams else WRITTEN)
+        if _takes_protobuf(accept):
+            return Form("object", _include(include_object), PROTOBUF)
+        told = (*STREAMED, PROTOBUF)
+        raise NotAcceptable([f"{each};stream=watch" for each in told] if streams else ACCEPTED)
     media_type, wanted = found
     include = _include(include_object)
     if wanted is None:
@@ -134,7 +139,7 @@ def negotiate_discovery(
     """The media type of a discovery document, and which of `aggregations` it is to be, if any."""
     found = _dearest(accept, aggregations)
     if found is None:
-        raise NotAcceptable(WRITTEN)
+        raise NotAcceptable(ACCEPTED)
     return found
 
 
@@ -142,7 +147,18 @@ def negotiate_status(accept: str) -> str:
     """The media type of a failure. What is wrong is said in any case, even to who reads nothing
     that this server writes; a Table of it there is not."""
     found = _dearest(accept, ())
-    return found[0] if found is not None else JSON
+    if found is not None:
+        return found[0]
+    return PROTOBUF if _takes_protobuf(accept) else JSON
+
+
+def _takes_protobuf(accept: str) -> bool:
+    """Whether it is accepted, and that not for something else than the object."""
+    return any(
+        clause.kind == PROTOBUF and _conversion(clause.parameters) is None
+        for clause in preferences(accept)
+        if clause.parameters.get("stream", "") in ("", "watch")
+    )
 
 
 def _dearest(

@@ -36,9 +36,25 @@ class RequestInfo(Struct, frozen=True):
     rest: str = ""
 
 
-def no_such_path() -> NotFound:
+class NobodysPath(NotFound):
+    """No API has such a path: what answers then is Go's mux, in plain text."""
+
+    text = "404 page not found\n"
+
+
+def no_such_path(path: str = "") -> NotFound:
     """The answer to a path or a kind that is not served, in the server's words."""
-    return NotFound("the server could not find the requested resource")
+    kind = NobodysPath if path and not _is_an_apis(path) else NotFound
+    return kind("the server could not find the requested resource")
+
+
+def _is_an_apis(path: str) -> bool:
+    """Whether it is below the core API, or a group that is served: these have answers of their own
+    to what they have not."""
+    from netlab.api import discovery  # which needs us, and is seldom asked
+
+    root, _, rest = path.strip("/").partition("/")
+    return root == "api" or (root == "apis" and discovery.is_served(rest.partition("/")[0]))
 
 
 def parse(path: str) -> RequestInfo:
@@ -52,7 +68,7 @@ def parse(path: str) -> RequestInfo:
     if len(rest) > 2 and rest[2] == "proxy":
         rest, below = rest[:3], "/".join(rest[3:])
     if kind is None or len(rest) > 3 or "" in (namespace, *rest):
-        raise no_such_path()
+        raise no_such_path(path)
     if kind.namespaced != (namespace is not None) and (len(rest) > 1 or namespace is not None):
         raise no_such_path()
     name, subresource = (*rest[1:], "", "")[:2]
@@ -73,4 +89,4 @@ def _group_version(path: str) -> tuple[str, str, list[str]]:
         return "", parts[1], parts[2:]
     if len(parts) >= 4 and parts[0] == "apis":
         return parts[1], parts[2], parts[3:]
-    raise no_such_path()
+    raise no_such_path(path)

@@ -24,9 +24,9 @@ from netlab.objects.meta import Object
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 
-_MAGIC = b"k8s\0"
+MAGIC = b"k8s\0"
 _DEEPEST = 64
-_OPTIONS = "meta.k8s.io/v1/DeleteOptions"
+_OPTIONS = "meta.k8s.io/v1", "DeleteOptions"
 
 Value = int | bytes
 
@@ -62,19 +62,24 @@ def message(name: str) -> Message:
     return {int(number): Field(*text.split(" ")) for number, text in raw.items()}
 
 
+def root(api_version: str, kind: str) -> str | None:
+    """The message that an object of a kind is; None for one that is not in the table."""
+    found: str | None = _table()["roots"].get(f"{api_version}/{kind}")
+    return found
+
+
 def decode(body: bytes) -> Object:
     """A request body: the four magic bytes, and the object in its envelope.
 
     A kind that is not in the table comes without content, to be refused by its name.
     """
-    if not body.startswith(_MAGIC):
+    if not body.startswith(MAGIC):
         raise MalformedProtobuf("provided data does not appear to be a protobuf message")
-    envelope = dict(fields_of(body[len(_MAGIC) :]))
+    envelope = dict(fields_of(body[len(MAGIC) :]))
     type_meta = dict(fields_of(_bytes(envelope.get(1, b""))))
     api_version = _text(_bytes(type_meta.get(1, b"")))
     kind = _text(_bytes(type_meta.get(2, b"")))
-    root = _OPTIONS if kind == "DeleteOptions" else f"{api_version}/{kind}"
-    name = _table()["roots"].get(root)
+    name = root(*_OPTIONS) if kind == "DeleteOptions" else root(api_version, kind)
     content = _message(_bytes(envelope.get(2, b"")), name, 0) if name else {}
     return {"apiVersion": api_version, "kind": kind, **(content or {})}
 

@@ -1,15 +1,17 @@
-"""GET with `watch=true`: changes as they happen, one JSON line each."""
+"""GET with `watch=true`: changes as they happen, one JSON line each; frames of protobuf for who
+accepts nothing else."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 
 from aiohttp import web
 
 from netlab.api import eventviews
 from netlab.api.call import Call, add_warnings
 from netlab.api.encoding import Encoder
-from netlab.api.negotiation import Form
+from netlab.api.negotiation import PROTOBUF, Form
 from netlab.errors import Expired
 from netlab.objects.watch import Event
 from netlab.serving.answers import to_json
@@ -58,7 +60,9 @@ def _start(call: Call) -> Watch:
 
 
 async def _respond(call: Call) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    media_type = call.form.media_type
+    told = f"{PROTOBUF};stream=watch" if media_type == PROTOBUF else "application/json"
+    response = web.StreamResponse(headers={"Content-Type": told})
     add_warnings(response, call.warnings)
     await response.prepare(call.request)
     return response
@@ -88,7 +92,11 @@ class Lines:
         self._is_view = eventviews.is_view(call.target.kind) and call.form.shape == "object"
 
     def line(self, event: Event) -> bytes:
-        """The event as a line of JSON."""
+        """The event as a line of JSON, or as protobuf with its length before."""
+        if self._form.media_type == PROTOBUF:
+            from netlab.api import protobuf_out
+
+            return protobuf_out.event(event.type, json.loads(self._object(event)))
         return b'{"type":"%s","object":%s}\n' % (event.type.encode(), self._object(event))
 
     def _object(self, event: Event) -> bytes:

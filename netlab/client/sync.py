@@ -18,7 +18,7 @@ from netlab.client.wire import (
     request_bytes,
     send,
 )
-from netlab.errors import ApiError
+from netlab.errors import ApiError, NotFound
 from netlab.objects import kinds
 from netlab.objects.meta import Object
 
@@ -314,5 +314,7 @@ def error_from(code: int, data: bytes) -> ApiError:
         status = None
     if isinstance(status, dict) and status.get("kind") == "Status":
         return ApiError.from_status(status)
+    if code == NotFound.code:  # whose answer is Go's mux's: no API has such a path
+        return NotFound("the server could not find the requested resource")
     text = data.decode("utf-8", "replace").strip()[:500]
     return ApiError(text or f"the server answered {code}", code=code, reason="Unknown")

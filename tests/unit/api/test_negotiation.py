@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from netlab.api import protobuf
 from netlab.api.negotiation import (
     META,
     Conversion,
@@ -19,8 +20,10 @@ from netlab.api.negotiation import (
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 TABLE = f"{JSON};as=Table;v=v1;g=meta.k8s.io"
 PODS = "/api/v1/namespaces/default/pods"
-WRITTEN = f"only the following media types are accepted: {JSON}, {YAML}"
-STREAMED = f"only the following media types are accepted: {JSON};stream=watch"
+WRITTEN = f"only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}"
+STREAMED = (
+    f"only the following media types are accepted: {JSON};stream=watch, {PROTOBUF};stream=watch"
+)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,8 @@ def test_the_dearest_that_can_be_written_is_chosen(accept: str, form: Form) -> N
 @pytest.mark.parametrize(
     "accept",
     [
-        PROTOBUF, f"{PROTOBUF};stream=watch", "text/html", "text/plain", "text/yaml", JSON[:11],
+        f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io", "text/html", "text/plain", "text/yaml",
+        JSON[:11],
         "a/b/c", ",;,=;", f"{JSON};as=Nothing", f"{JSON};g=meta.k8s.io;v=v1",
         f"{JSON};stream=other", f"{YAML};stream=watch", f"{JSON};sv=v2",
     ],
@@ -67,7 +71,7 @@ def test_what_cannot_be_written_is_not_acceptable(accept: str) -> None:
     assert str(error.value) == WRITTEN
 
 
-@pytest.mark.parametrize("accept", [PROTOBUF, f"{PROTOBUF};stream=watch", YAML, f"{YAML},{JSON}"])
+@pytest.mark.parametrize("accept", [f"{PROTOBUF};stream=other", YAML, f"{YAML},{JSON}"])
 def test_what_cannot_be_streamed_is_not_acceptable(accept: str) -> None:
     with pytest.raises(NotAcceptable) as error:
         negotiate(accept, streams=True)
@@ -99,14 +103,36 @@ def test_one_of_several_is_chosen() -> None:
     assert choose("x/y", ("a/b",)) is None
 
 
-async def test_a_watch_in_protobuf_alone_is_refused(lab: Any) -> None:
-    refused = await lab.ask("GET", PODS, accept=f"{PROTOBUF};stream=watch", watch="1")
-    assert (refused.code, refused.json["reason"], refused.message) == (
-        406, "NotAcceptable", STREAMED
-    )  # fmt: skip
-    assert (await lab.ask("GET", PODS, accept=PROTOBUF)).message == WRITTEN
-    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    assert (await lab.ask("GET", crds, accept=PROTOBUF, watch="1")).message == STREAMED
+async def test_who_accepts_protobuf_alone_has_it(lab: Any) -> None:
+    """Objects, lists and failures; whoever takes JSON as well has that."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c"},
+        "data": {"a": "b"},
+    }
+    path = "/api/v1/namespaces/default/configmaps"
+    made = await lab.ask("POST", path, config, accept=PROTOBUF)
+    assert (made.code, made.headers["Content-Type"]) == (201, PROTOBUF)
+    plain = (await lab.ask("GET", f"{path}/c", accept=f"{PROTOBUF},{JSON}")).json
+    assert protobuf.decode(made.raw) == plain
+    listed = await lab.ask("GET", path, accept=PROTOBUF)
+    items = [value for number, value in content(listed.raw) if number == 2]
+    assert len(items) == 1 and items[0] in made.raw
+    missing = await lab.ask("GET", f"{path}/none", accept=PROTOBUF)
+    assert (missing.code, missing.headers["Content-Type"]) == (404, PROTOBUF)
+    status = dict(content(missing.raw))
+    assert status[2] == b"Failure" and status[6] == 404
+    assert status[3] == b'configmaps "none" not found' and status[4] == b"NotFound"
+    for number, text in ((1, b"none"), (3, b"configmaps")):
+        assert dict(protobuf.fields_of(status[5]))[number] == text
+    refused = await lab.ask("GET", path, accept="text/html")
+    assert refused.message == WRITTEN and refused.headers["Content-Type"] == JSON
+
+
+def content(message: bytes) -> list[tuple[int, Any]]:
+    """What is in the envelope."""
+    return list(protobuf.fields_of(dict(protobuf.fields_of(message[4:]))[2]))
 
 
 async def test_documents_are_written_as_they_are_accepted(lab: Any) -> None:
@@ -114,7 +140,7 @@ async def test_documents_are_written_as_they_are_accepted(lab: Any) -> None:
         found = await lab.ask("GET", path, accept=YAML)
         assert (found.code, found.headers["Content-Type"]) == (200, YAML)
         assert b"\nkind: " in b"\n" + found.raw
-        assert (await lab.ask("GET", path, accept=PROTOBUF)).message == WRITTEN
+        assert (await lab.ask("GET", path, accept="text/html")).message == WRITTEN
     review = {"spec": {"nonResourceAttributes": {"verb": "get", "path": "/"}}}
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     found = await lab.ask("POST", path, review, accept=YAML)
