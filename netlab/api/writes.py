@@ -80,10 +80,11 @@ def _warn(call: Call, obj: Object, *, created: bool) -> None:
     if call.target.subresource == "status":
         call.warnings += sloppy.of_status(obj)
     if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
-        call.warnings += sloppy.warnings(obj) + podwarnings.warnings(obj) + unknown.warnings(obj)
-        call.warnings += validate_admission.warnings(obj) + validate_network.warnings(obj)
-        call.warnings += elsewhere.warnings(obj) + apiwarnings.warnings(obj)
         call.warnings += apiwarnings.of_name(obj) if created else []
+        call.warnings += apiwarnings.warnings(obj) + sloppy.warnings(obj)
+        call.warnings += podwarnings.warnings(obj) + unknown.warnings(obj)
+        call.warnings += validate_admission.warnings(obj) + validate_network.warnings(obj)
+        call.warnings += elsewhere.warnings(obj)
 
 
 async def _body(call: Call) -> Object:
