@@ -14,10 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from netlab.errors import NetlabError
-from netlab.kernel import notices
-from netlab.network.model import PodLink
-from netlab.network.session import Session
+from netlab.network.apply import Connected
 
 
 class Station(Struct, frozen=True):
@@ -58,11 +55,10 @@ class Attached:
             finally:
                 self.on_turn(False)
 
-    def add(self, session: Session, pods: Iterable[PodLink]) -> None:
-        """These pods are attached, in this session; one that has gone since is not."""
-        for pod in pods:
-            with contextlib.suppress(NetlabError, OSError):
-                self._stations[pod.uid] = _station(pod, session)
+    def add(self, pods: Iterable[Connected]) -> None:
+        """These pods are attached; their descriptors are ours from now on."""
+        for each in pods:
+            self._stations[each.pod.uid] = _station(each)
         self.on_change()
 
     def remove(self, uids: Iterable[str]) -> None:
@@ -113,13 +109,8 @@ class Attached:
         return {each.name: (uid, each.descriptor) for uid, each in pods}
 
 
-def _station(pod: PodLink, session: Session) -> Station:
-    descriptor = os.dup(session.descriptor(pod.name))
-    try:
-        number = notices.number_of(session.socket(pod.node), descriptor)
-    except (NetlabError, OSError):
-        os.close(descriptor)
-        raise
+def _station(connected: Connected) -> Station:
+    pod, descriptor, number = connected
     mac = pod.stations[0][0]
     ips = tuple(ip for _, ip in pod.stations)
     return Station(

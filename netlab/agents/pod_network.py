@@ -14,6 +14,7 @@ from netlab.agents.attached import Attached
 from netlab.agents.podrun import PodRun
 from netlab.kernel import netns, paths
 from netlab.network import apply, plan
+from netlab.network.attacher import Attacher
 from netlab.network.model import PodLink
 from netlab.network.session import Session
 from netlab.objects import meta
@@ -33,6 +34,7 @@ class PodNetwork:
         self._lab = lab
         self._directory = directory
         self._attached = attached or Attached()
+        self._attacher = Attacher(directory)
         self._runs: dict[str, PodRun] = {}
 
     def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
@@ -46,7 +48,7 @@ class PodNetwork:
         links = [self._link(run) for run in runs]
         with self._attached.turn():
             self._attached.remove([run.uid for run in runs])
-            failed = apply.attach_pods(links, self._directory, self._attached.add)
+            failed = self._attacher.attach(links, self._attached.add)
         for run in runs:
             self._runs[run.uid] = run
             run.renewed = before[run.uid] is None or _inode(run.netns) != before[run.uid]
@@ -65,6 +67,11 @@ class PodNetwork:
             self._runs.pop(run.uid, None)
         for run in runs:
             _remove_files(run.directory)
+
+    def close(self) -> None:
+        """Let go of whoever helped."""
+        with self._attached.turn():
+            self._attacher.close()
 
     def run(self, uid: str) -> PodRun | None:
         """The attached pod of that uid."""

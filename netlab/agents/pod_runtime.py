@@ -202,6 +202,7 @@ class PodRuntime:
         await self._containers.detach()
         await self._reclaiming.stop()
         await self.runtime.detach()
+        await asyncio.to_thread(self.pod_network.close)
 
 
 class _Files(NamedTuple):

@@ -10,12 +10,14 @@ A pod costs one veth message from its node and one send into its own namespace:
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from netlab.errors import NetlabError
-from netlab.kernel import neighbours, netns, occupants, paths
+from netlab.kernel import neighbours, netns, notices, occupants, paths
 from netlab.network import diff, masquerade, pod_diff, read
 from netlab.network.encode import message
 from netlab.network.model import Link, Namespace, Neighbour, Network, PodLink
@@ -31,7 +33,7 @@ from netlab.network.operations import (
 from netlab.network.session import Session
 
 # Each pod of a portion holds two descriptors until it stands; the usual limit is 1,024.
-_PORTION = 128
+PORTION = 128
 
 # The kernel takes links of dead namespaces apart in the background: what went after we looked, the
 # next pass finds missing.
@@ -70,29 +72,65 @@ def _announce_machine(namespace: Namespace, lab_dir: Path) -> None:
                 neighbours.announce(link.name, link.index, stations)
 
 
+class Connected(NamedTuple):
+    """A pod that stands: a descriptor of its namespace, which is whoever's is told of it, and the
+    number by which its node knows that."""
+
+    pod: PodLink
+    descriptor: int
+    number: int
+
+
 def attach_pods(
     pods: Sequence[PodLink],
     lab_dir: Path,
-    then: Callable[[Session, Sequence[PodLink]], None] = lambda _, __: None,
+    then: Callable[[Sequence[Connected]], None] | None = None,
 ) -> dict[str, Exception]:
     """Give each pod its namespace and its port; returns what failed, by the pod's uid.
 
-    `then` is told of those that stand, some at a time, while their namespaces are still open.
+    `then` is told of those that stand, some at a time.
 
     Idempotent: a pod that stands as planned is adopted, one that does not is made anew. Of a pod
     that failed nothing is left. Nodes must stand (`ensure_cluster`). A pod whose addresses others
     had before is announced.
     """
     failed: dict[str, Exception] = {}
-    for start in range(0, len(pods), _PORTION):
-        portion = pods[start : start + _PORTION]
+    for start in range(0, len(pods), PORTION):
+        portion = pods[start : start + PORTION]
         with Session(lab_dir) as session:
-            refused = _Attachment(session, lab_dir).run(portion)
-            standing = [pod for pod in portion if pod.uid not in refused]
-            _announce(session, standing)
-            then(session, standing)
+            refused = attach_portion(portion, session, lab_dir)
+            if then is not None:
+                then(connected([pod for pod in portion if pod.uid not in refused], session))
             failed |= refused
     return failed
+
+
+def attach_portion(
+    pods: Sequence[PodLink], session: Session, lab_dir: Path
+) -> dict[str, Exception]:
+    """`attach_pods`, of at most `PORTION`; the session holds their namespaces open."""
+    refused = _Attachment(session, lab_dir).run(pods)
+    _announce(session, [pod for pod in pods if pod.uid not in refused])
+    return refused
+
+
+def connected(pods: Iterable[PodLink], session: Session) -> list[Connected]:
+    """These pods, which stand in this session; one that has gone since is left out."""
+    found = []
+    for pod in pods:
+        with contextlib.suppress(NetlabError, OSError):
+            found.append(_connected(pod, session))
+    return found
+
+
+def _connected(pod: PodLink, session: Session) -> Connected:
+    descriptor = os.dup(session.descriptor(pod.name))
+    try:
+        number = notices.number_of(session.socket(pod.node), descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return Connected(pod, descriptor, number)
 
 
 def _announce(session: Session, pods: Iterable[PodLink]) -> None:
