@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from netlab.errors import BadRequest
 from netlab.objects import meta, schema, strategies
@@ -37,12 +38,25 @@ def kind_named(name: str) -> Kind:
     return kind
 
 
-def decoded(kind: Kind, obj: AnyObject) -> Object:
+class Decoded(NamedTuple):
+    """An object whose types are sound; `is_sound` when nothing else of its structure is amiss."""
+
+    object: Object
+    is_sound: bool
+
+
+def decoded(
+    kind: Kind, obj: AnyObject, stored: Mapping[str, Any] = MappingProxyType({})
+) -> Decoded:
     """The caller's object as a copy of our own: no nulls, no unknown fields, sound types.
 
-    Nulls stay within a field that is opaque here, as the data of a ControllerRevision is.
+    Nulls stay within a field that is opaque here, as the data of a ControllerRevision is. What it
+    has of `stored`, fields that were decoded before, is neither looked at nor copied.
     """
+    kept = {field: value for field, value in stored.items() if obj.get(field) is value}
     obj = {**obj, "metadata": obj.get("metadata", {})}
+    for field in kept:
+        del obj[field]
     if not isinstance(obj["metadata"], dict):
         raise BadRequest(f"{kind.kind} cannot be read: metadata must be a mapping")
     problems = schema.check(obj)
@@ -57,7 +71,7 @@ def decoded(kind: Kind, obj: AnyObject) -> Object:
     for field in kind.opaque:
         if obj.get(field) is not None:
             own[field] = copy.deepcopy(obj[field])
-    return own
+    return Decoded(own | kept, not problems)
 
 
 def default(new: Object, old: Object | None) -> None:
@@ -75,9 +89,12 @@ def refuse(kind: Kind, obj: Object, problems: Sequence[FieldProblem]) -> None:
         raise failures.invalid(kind, str(name), problems)
 
 
-def check(kind: Kind, new: Object, old: Object | None, subresource: str = "") -> None:
-    """Raise `Invalid` with all that is wrong with an object, or with this change of it."""
-    problems = validate(new)
+def check(
+    kind: Kind, new: Object, old: Object | None, subresource: str = "", *, is_sound: bool = False
+) -> None:
+    """Raise `Invalid` with all that is wrong with an object, or with this change of it. Of one that
+    `is_sound` the structure is known to be right."""
+    problems = validate(new, is_sound=is_sound)
     if old is not None:
         problems = unique([*problems, *validate_update(new, old), *_late_finalizers(new, old)])
     if not subresource:

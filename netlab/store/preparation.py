@@ -80,7 +80,9 @@ def _keep_all_but_status(kind: Kind, new: Object, old: Object) -> None:
     metadata, status = new["metadata"], new.get("status")
     _keep(metadata, old["metadata"], kind.fixed_in_status)
     new.clear()
-    new.update({**strip_nulls({**old, "status": None}), "metadata": metadata})
+    # Nobody changes what is stored, nor, of a status that is written, anything else.
+    new.update({field: value for field, value in old.items() if field != "status"})
+    new["metadata"] = metadata
     if status is not None:
         new["status"] = status
 

@@ -49,16 +49,22 @@ __all__ = ["PatchType", "Propagation", "Registry"]
 NAME_ATTEMPTS = 8
 
 
+_LEFT_BY = {"status": ("spec",), "binding": ("status",)}
+"""What of an object a change through a subresource leaves as it is, by far the most of it."""
+
+
 class _Change(Struct, frozen=True):
     """How something is changed: through which subresource, by whom, in earnest or not.
 
-    `managers` are an apply's own; after any other change they follow from what it changed.
+    `managers` are an apply's own; after any other change they follow from what it changed. What it
+    leaves has been found `is_sound` in its structure.
     """
 
     subresource: str = ""
     dry_run: bool = False
     manager: str = ""
     managers: Managers | None = None
+    is_sound: bool = False
 
     @property
     def by(self) -> str:
@@ -102,7 +108,7 @@ class Registry(Reader):
     def _create(
         self, kind: Kind, obj: AnyObject, dry_run: bool, managers: Managers | None = None
     ) -> Object:
-        new = admission.decoded(kind, obj)
+        new, is_sound = admission.decoded(kind, obj)
         preparation.prepare_create(kind, new, self._now())
         if managers:
             new["metadata"]["managedFields"] = managers
@@ -110,7 +116,7 @@ class Registry(Reader):
         if kind.kind == "Ingress":
             default_class.fill(new, self.store.each("IngressClass"))
         self._require_namespace(kind, new)
-        admission.check(kind, new, None)
+        admission.check(kind, new, None, is_sound=is_sound)
         if kind.kind == "Pod":
             service_accounts.admit(new, self.store.get)
         claim = self._claim(kind, new, None)
@@ -152,10 +158,11 @@ class Registry(Reader):
         written when nothing changes.
         """
         kind = kind_of(obj)
-        new = admission.decoded(kind, obj)
+        new, is_sound = admission.decoded(kind, obj)
         space, name = meta.namespace(new) or "default", str(new["metadata"].get("name"))
         old = self.current(kind, space, name)
-        return self._update(kind, new, old, _Change(subresource, dry_run, field_manager))
+        change = _Change(subresource, dry_run, field_manager, is_sound=is_sound)
+        return self._update(kind, new, old, change)
 
     def _update(self, kind: Kind, new: Object, old: Object, change: _Change) -> Object:
         subresource = change.subresource
@@ -170,7 +177,7 @@ class Registry(Reader):
             admission.check_status(kind, new, old)
         else:
             self._default(kind, new, old)
-            admission.check(kind, new, old, subresource)
+            admission.check(kind, new, old, subresource, is_sound=change.is_sound)
         claim = self._claim(kind, new, old)
         if change.managers is None:
             new = managed_fields.updated(new, old, said, change.by, subresource, self._now())
@@ -207,9 +214,10 @@ class Registry(Reader):
         if content_type == APPLY:
             return self._apply(of, space, name, patch, change, force)
         old = self.current(of, space, name)
-        new = admission.decoded(of, patched(old, patch, content_type))
+        stored = {field: old[field] for field in _LEFT_BY.get(subresource, ()) if field in old}
+        new, is_sound = admission.decoded(of, patched(old, patch, content_type), stored)
         identity.check_same(of, new, old)
-        return self._update(of, new, old, change)
+        return self._update(of, new, old, replace(change, is_sound=is_sound))
 
     def _apply(
         self, kind: Kind, namespace: str, name: str, config: Any, change: _Change, force: bool
@@ -221,7 +229,7 @@ class Registry(Reader):
             raise BadRequest("the applied configuration must be a mapping")
         live = old or _unborn(kind, namespace, name)
         managed_fields.check(config, live)
-        said = admission.decoded(kind, {**_type_of(live), **config})
+        said, _ = admission.decoded(kind, {**_type_of(live), **config})
         identity.check_same(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
         new = copy.deepcopy(
             managed_fields.applied(
