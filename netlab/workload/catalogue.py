@@ -18,6 +18,7 @@ from msgspec import Struct, field
 ProgramKind = Literal["server", "toolbox", "pause", "program", "task"]
 _KINDS = ("server", "toolbox", "pause", "program", "task")
 _SPOKEN = ("http", "https", "tcp", "udp")
+_REMEMBERED = 256
 
 
 class CatalogueError(ValueError):
@@ -72,6 +73,7 @@ class Catalogue(Struct, frozen=True):
     tools: Mapping[str, str]
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    looked_up: dict[str, ImageProgram] = field(default_factory=dict)
 
     def image(self, reference: str) -> Image:
         """Repository and tag (`latest` when none is given) as the catalogue names them."""
@@ -87,6 +89,14 @@ class Catalogue(Struct, frozen=True):
 
     def lookup(self, reference: str) -> ImageProgram:
         """The program for an image: the first entry that matches; there is always one."""
+        found = self.looked_up.get(reference)  # a thousand pods have the same few images
+        if found is None:
+            if len(self.looked_up) >= _REMEMBERED:
+                self.looked_up.clear()
+            found = self.looked_up[reference] = self._first_match(reference)
+        return found
+
+    def _first_match(self, reference: str) -> ImageProgram:
         image = self.image(reference)
         for program in self.programs:
             if any(_matches(pattern, image) for pattern in program.match):
