@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from netlab.controllers import endpoints_of
 from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
 from netlab.controllers.endpoints_of import Port, Protocol
 from netlab.controllers.endpointslice import ServicesOfPods
+from netlab.controllers.perpod import PerPod
 from netlab.controllers.triggers import Triggers
 from netlab.errors import NotFound
 from netlab.objects import meta
@@ -40,6 +43,7 @@ class EndpointsObjects(Controller):
         self._selection = ServicesOfPods(context)
         self._endpoints = self.informers["Endpoints"]
         self._triggers = Triggers()
+        self._made: PerPod[_Served | None] = PerPod()
 
     def watches(self) -> Sequence[WatchedKind]:
         """Services and their Endpoints at once; pods after a moment for more to come."""
@@ -62,6 +66,7 @@ class EndpointsObjects(Controller):
         service, present = services.get(key), self._endpoints.get(key)
         if service is None:
             self._triggers.forget(key)
+            self._made.forget(key)
             await self._remove(present)
         elif endpoints_of.has_managed_endpoints(service) and not services.is_going(service):
             await self._write(service, present)
@@ -77,7 +82,7 @@ class EndpointsObjects(Controller):
 
     async def _write(self, service: Service, present: Endpoints | None) -> None:
         pods = self._selection.pods(service)
-        wanted = endpoints_object(service, pods)
+        wanted = endpoints_object(service, pods, self._made)
         if triggered := self._triggers.of(service, pods):
             wanted["metadata"]["annotations"] = triggered
         if present is None:
@@ -95,8 +100,22 @@ def _content(endpoints: Endpoints) -> tuple[object, ...]:
     return meta.labels(endpoints), endpoints.get("subsets") or []
 
 
-def endpoints_object(service: Service, pods: Iterable[Pod]) -> Endpoints:
-    """The Endpoints object of a Service with these pods, in its first address family."""
+class _Served(NamedTuple):
+    """What a pod is in Endpoints: its address, whether it answers there, and the ports."""
+
+    uid: str
+    address: EndpointAddress
+    is_ready: bool
+    ports: Sequence[Port | None]
+
+
+def endpoints_object(
+    service: Service, pods: Iterable[Pod], made: PerPod[_Served | None] | None = None
+) -> Endpoints:
+    """The Endpoints object of a Service with these pods, in its first address family.
+
+    `made` keeps what was made of pods the last time.
+    """
     headless = {endpoints_of.HEADLESS_LABEL: ""} if endpoints_of.is_headless(service) else {}
     own = {k: v for k, v in meta.labels(service).items() if k != endpoints_of.HEADLESS_LABEL}
     return {
@@ -107,33 +126,40 @@ def endpoints_object(service: Service, pods: Iterable[Pod]) -> Endpoints:
             "namespace": meta.namespace(service),
             "labels": {**own, **headless, MANAGED_BY: CONTROLLER},
         },
-        "subsets": _subsets(service, pods),
+        "subsets": _subsets(service, pods, made or PerPod()),
     }
 
 
-def _subsets(service: Service, pods: Iterable[Pod]) -> list[EndpointSubset]:
+def _subsets(
+    service: Service, pods: Iterable[Pod], made: PerPod[_Served | None]
+) -> list[EndpointSubset]:
     """One subset for each set of pods that serve the same ports; terminating pods are left out.
 
     A pod is in none if it serves no port of the Service's, unless that is headless and has none.
     """
-    regardless = bool(meta.spec(service).get("publishNotReadyAddresses"))
-    family = endpoints_of.families(service)[0]
+    every = made.of(service, sorted(pods, key=meta.name), partial(_served, service))
     addresses: dict[str, EndpointAddress] = {}
     by_port: dict[Port | None, dict[str, bool]] = {}
-    for pod in sorted(pods, key=meta.name):
-        ip = address_of(pod, family)
-        if ip is None or not endpoints_of.belongs(pod):
-            continue
-        if meta.is_terminating(pod) and not regardless:
-            continue
-        addresses[meta.uid(pod)] = _address(service, pod, ip)
-        for port in _ports(service, pod):
-            by_port.setdefault(port, {})[meta.uid(pod)] = regardless or meta.is_ready(pod)
+    for served in filter(None, every):
+        addresses[served.uid] = served.address
+        for port in served.ports:
+            by_port.setdefault(port, {})[served.uid] = served.is_ready
     by_pods: dict[tuple[tuple[str, bool], ...], list[Port]] = {}
     for one, ready in by_port.items():
         by_pods.setdefault(tuple(ready.items()), []).extend([one] if one else [])
     found = [_subset(ports, dict(ready), addresses) for ready, ports in by_pods.items()]
     return sorted(found, key=_order)
+
+
+def _served(service: Service, pod: Pod) -> _Served | None:
+    regardless = bool(meta.spec(service).get("publishNotReadyAddresses"))
+    ip = address_of(pod, endpoints_of.families(service)[0])
+    if ip is None or not endpoints_of.belongs(pod):
+        return None
+    if meta.is_terminating(pod) and not regardless:
+        return None
+    is_ready, ports = regardless or meta.is_ready(pod), _ports(service, pod)
+    return _Served(meta.uid(pod), _address(service, pod, ip), is_ready, ports)
 
 
 def _ports(service: Service, pod: Pod) -> Sequence[Port | None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
 
+from netlab.controllers.perpod import PerPod
 from netlab.objects import meta
 from netlab.objects.offers import address_of, addresses, target_port
 from netlab.objects.podphase import is_pod_terminal
@@ -134,21 +136,37 @@ def reference(pod: Pod) -> ObjectReference:
     }
 
 
+Placed = tuple[PortSet, Endpoint]
+"""An endpoint, and the ports it serves."""
+
+
 def grouped(
-    service: Service, pods: Iterable[Pod], family: Family, zones: Mapping[str, str]
+    service: Service,
+    pods: Iterable[Pod],
+    family: Family,
+    zones: Mapping[str, str],
+    made: PerPod[Placed | None] | None = None,
 ) -> dict[PortSet, list[Endpoint]]:
     """The Service's endpoints of one family by the ports they serve, each group by pod name.
 
-    `zones`: node name → zone.
+    `zones`: node name → zone; `made` keeps what was made of pods the last time.
     """
+    make = partial(placed, service, family, zones)
+    in_order = sorted(pods, key=meta.name)
+    every = (made or PerPod()).of(service, in_order, make, what=family, beside=zones)
     groups: dict[PortSet, list[Endpoint]] = {}
-    for pod in sorted(pods, key=meta.name):
-        address = address_of(pod, family)
-        if address is not None and belongs(pod):
-            zone = zones.get(str(meta.spec(pod).get("nodeName") or ""))
-            entry = endpoint(service, pod, address, zone)
-            groups.setdefault(ports_of(service, pod), []).append(entry)
+    for ports, entry in filter(None, every):
+        groups.setdefault(ports, []).append(entry.copy())  # hints will be written into it
     return groups
+
+
+def placed(service: Service, family: Family, zones: Mapping[str, str], pod: Pod) -> Placed | None:
+    """A pod as an endpoint of one family, if it is one."""
+    address = address_of(pod, family)
+    if address is None or not belongs(pod):
+        return None
+    zone = zones.get(str(meta.spec(pod).get("nodeName") or ""))
+    return ports_of(service, pod), endpoint(service, pod, address, zone)
 
 
 def concerns_endpoints(old: Pod | None, new: Pod | None) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from netlab.client.informer import Informer, Informers
 from netlab.controllers import endpoints_of, hints, slicing
 from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
+from netlab.controllers.perpod import PerPod
 from netlab.controllers.triggers import Triggers
 from netlab.errors import NotFound
 from netlab.objects import meta
@@ -89,6 +90,7 @@ class EndpointSlices(Controller):
         index_by_service(self.informers["EndpointSlice"])
         self.informers["Service"].add_index(_AUTOMATIC, _automatic)
         self._triggers = Triggers()
+        self._made: PerPod[endpoints_of.Placed | None] = PerPod()
         self._said: dict[str, str] = {}
         """What was said last of hints by CPUs, by Service and family."""
 
@@ -126,6 +128,7 @@ class EndpointSlices(Controller):
         service = services.get(key)
         if service is None:
             self._triggers.forget(key)
+            self._made.forget(key)
             self._said = {of: said for of, said in self._said.items() if of.split()[0] != key}
             await write_changes(self.informers, slicing.Changes(delete=self._existing(key)))
             return None
@@ -139,7 +142,7 @@ class EndpointSlices(Controller):
         stale = [one for one in existing if one["addressType"] not in families]
         await write_changes(self.informers, slicing.Changes(delete=stale))
         for family in families:
-            groups = endpoints_of.grouped(service, pods, family, zones)
+            groups = endpoints_of.grouped(service, pods, family, zones, self._made)
             self._hint(service, family, [one for each in groups.values() for one in each])
             mine = [one for one in existing if one["addressType"] == family]
             await write_changes(self.informers, slicing.plan(family, groups, mine, metadata))

@@ -112,7 +112,8 @@ def _settle(
         return
     labels = metadata["labels"]
     if left != (one.get("endpoints") or []) or meta.labels(one) != labels:
-        changed = copy.deepcopy(one)
+        changed = one.copy()
+        changed["metadata"] = copy.deepcopy(one["metadata"])
         changed["endpoints"] = left
         changed["metadata"]["labels"] = dict(labels)
         annotations = {k: v for k, v in meta.annotations(one).items() if k != ANNOTATION}
