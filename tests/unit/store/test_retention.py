@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netlab.store import retention
 from netlab.store.registry import Registry
 
 
@@ -27,3 +28,15 @@ def test_events_go_an_hour_after_they_last_happened(registry: Registry, clock: A
     registry.create(_event("trigger"))
     names = [one["metadata"]["name"] for one in registry.list("Event").items]
     assert names == ["again", "series", "too-early", "trigger"]
+
+
+def test_of_more_events_than_are_kept_the_oldest_go(
+    registry: Registry, clock: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(retention, "MOST", 16)
+    for number in range(40):
+        clock.now += 1
+        registry.create(_event(f"e{number:02}"))
+    names = [one["metadata"]["name"] for one in registry.list("Event").items]
+    assert names == [f"e{number:02}" for number in range(40 - len(names), 40)]
+    assert 16 <= len(names) <= 18
