@@ -29,6 +29,8 @@ from netlab.zygote import Zygote
 
 log = logging.getLogger("netlab")
 
+_FILES = 1 << 18
+
 
 class Entries(logging.Formatter):
     """Log records, of which none passes for two or steers the terminal of who reads the log."""
@@ -117,8 +119,13 @@ def _ensure_authority(directory: Path) -> None:
 
 
 def _raise_file_limit() -> None:
-    """A descriptor for each namespace, watcher and stream: the soft limit of 1,024 is too low."""
+    """Each pod, watcher and stream takes some descriptors: the soft limit of 1,024 is too low, and
+    for 10,000 pods the hard one may be, which the machine's own root may raise."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, _FILES), max(hard, _FILES)))
+            return
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
