@@ -1,15 +1,19 @@
 """A lab of many pods on two nodes: up, memory, down; and what the network's part of it is.
 
-    sudo .venv/bin/python tests/bench/lab/bench_pods.py [--pods 100] [--rounds 3]
+    sudo .venv/bin/python tests/bench/lab/bench_pods.py [--pods 100] [--rounds 3] [--growth]
 
 The network's part is measured in the same run as a ratio to bare netlink messages that were
 encoded beforehand (see ../network/bench_pods.py), which is to stay below 3 at 100 pods. Down is
-to take less than 1 s. There is no process per pod.
+to take less than 1 s. There is no process per pod. `--growth` brings up a quarter and a half as
+many as well: what a lab without pods takes being left out, twice as many are to take twice as long
+(an exponent of 1).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import runpy
 import statistics
 import time
@@ -54,7 +58,11 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-network", action="store_true", help="leave the ratio out")
+    parser.add_argument("--growth", action="store_true", help="fewer pods as well")
     options = parser.parse_args()
+    if options.growth:
+        growth(options.pods, options.rounds)
+        return
     figures: dict[str, list[float]] = defaultdict(list)
     with private_place() as base:
         file = base / "many.yaml"
@@ -71,6 +79,30 @@ def main() -> None:
         print(", ".join(f"{name} {size:.0f} MiB" for name, size in used.items()))
         if not options.no_network:
             ratio(options.pods, options.rounds)
+
+
+def growth(pods: int, rounds: int) -> None:
+    """How `up` grows from a quarter and from a half of so many pods."""
+    counts = (0, pods // 4, pods // 2, pods)
+    with private_place() as base:
+        seconds = {count: [up(base, count) for _ in range(rounds)] for count in counts}
+    least = {count: min(each) for count, each in seconds.items()}
+    for count, each in seconds.items():
+        row(f"up with {count} pods", each)
+    for fewer, more in itertools.pairwise(counts[1:]):
+        took = [max(least[count] - least[0], 0.001) for count in (fewer, more)]
+        exponent = math.log(took[1] / took[0]) / math.log(more / fewer)
+        print(f"  {fewer} → {more} pods: exponent {exponent:.2f}")
+
+
+def up(base: Path, pods: int) -> float:
+    """Seconds until so many pods are ready; they are taken down again."""
+    file = base / "many.yaml"
+    file.write_text(MANIFEST.format(pods=pods))
+    seconds = netlab("up", "-q", str(file))
+    netlab("down", "-q")
+    time.sleep(1.0)  # the kernel takes links apart in the background
+    return seconds
 
 
 def ratio(pods: int, rounds: int) -> None:
