@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from netlab.client.apply import Applied, apply
 from netlab.client.settled import look
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
-from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
+from netlab.errors import NetlabError, TeardownFailed, UsageError
 from netlab.kernel import (
     basedir,
     caller,
@@ -55,6 +54,10 @@ ROUNDS = 3
 """How often a controller that dies meanwhile is started again."""
 
 _LOST = (ControllerUnreachable, BrokenAnswer)
+
+
+need_root = caller.need_root
+"""Who imports all this anyway finds it here."""
 
 
 class Brought(Struct, frozen=True):
@@ -317,12 +320,6 @@ def _tear_down(directory: Path) -> None:
     from netlab.kernel import teardown  # what is seldom needed makes nobody wait
 
     teardown.teardown(directory)
-
-
-def need_root(verb: str) -> None:
-    """Namespaces are root's to make."""
-    if os.geteuid() != 0:
-        raise EnvironmentLacks(f"netlab {verb} needs root", hint=f"sudo netlab {verb} …")
 
 
 def _ensure_lab(

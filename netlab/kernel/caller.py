@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import os
 
+from netlab.errors import EnvironmentLacks
+
+
+def need_root(verb: str) -> None:
+    """Namespaces are root's to make, and to look into."""
+    if os.geteuid() != 0:
+        raise EnvironmentLacks(f"netlab {verb} needs root", hint=f"sudo netlab {verb} …")
+
 
 def uid() -> int:
     """The id of who ran sudo; our own without sudo."""

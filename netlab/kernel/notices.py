@@ -32,7 +32,6 @@ from netlab.kernel.netlink import (
     NLM_F_REPLACE,
     SOL_NETLINK,
     NetlinkSocket,
-    received,
 )
 from netlab.kernel.nlattr import number, packed, split
 from netlab.kernel.receiving import make_room
@@ -41,7 +40,7 @@ from netlab.kernel.receiving import make_room
 _ROUTE_GROUPS = (1, 3, 4, 5, 7, 9, 11, 24, 25)
 # linux/netfilter/nfnetlink.h: NFNLGRP_NFTABLES, and the one message that ends each transaction.
 _NFTABLES_GROUPS = (7,)
-_NFT_SUBSYSTEM, _NEW_GENERATION, _GET_GENERATION = 10, 15, 16
+_NFT_SUBSYSTEM, _NEW_GENERATION = 10, 15
 
 _NETLINK_LISTEN_ALL_NSID = 8
 _EXTRA = socket.CMSG_SPACE(4)
@@ -49,8 +48,6 @@ _SIOCGSKNS = 0x894C
 _SO_ATTACH_FILTER = 26
 
 _TYPE, _SUBSYSTEM, _FLAGS, _BODY = 4, 5, 6, 16  # where things are in a message
-_ASKING = struct.Struct("=IHHII")  # a message's header: length, type, flags, number, port
-_GENERATION_ID = 1
 _INDEX = struct.Struct("=i")
 _AT_INDEX = _BODY + 4  # in those about links, neighbours and traffic control alike
 _AT_FLAGS = _AT_STATE = _BODY + 8  # of a link; of a neighbour
@@ -180,21 +177,6 @@ def of_links(netns: int | Path) -> Notices:
 def of_rules(netns: int | Path) -> Notices:
     """Hears of every transaction of nf_tables, whoever's; of nothing in legacy tables."""
     return Notices(netns, NETLINK_NETFILTER, _NFTABLES_GROUPS, 1 << 12, _rule_filter())
-
-
-def rules_generation(netns: int | Path | None) -> int:
-    """nf_tables' generation number: it grows by one with every transaction of anybody's."""
-    with namespaces.entered(netns):
-        asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-    with asking:
-        asking.settimeout(5)
-        length = _ASKING.size + 4
-        asking.send(_ASKING.pack(length, _NFT_SUBSYSTEM << 8 | _GET_GENERATION, 1, 1, 0) + bytes(4))
-        answer = received(asking, 4096)
-    at = _ASKING.size + 4
-    if struct.unpack_from("=HH", answer, at) != (8, _GENERATION_ID):
-        raise OSError("nf_tables does not tell its generation")
-    return int(struct.unpack_from(">I", answer, at + 4)[0])
 
 
 def _number(extra: Sequence[tuple[int, int, bytes]]) -> int:

@@ -44,10 +44,10 @@ class Schema:
     """
 
     __slots__ = (
-        "_children",
         "_defs",
         "_properties",
         "_rest",
+        "children",
         "elements",
         "enum",
         "is_open",
@@ -83,7 +83,8 @@ class Schema:
         anything = ANYTHING if raw else self
         self._rest: Schema = _compile(rest, defs) if isinstance(rest, dict) else anything
         self.elements: Schema = _compile(raw["items"], defs) if "items" in raw else anything
-        self._children: dict[str, Schema] = {}
+        self.children: dict[str, Schema] = {}
+        """Those of the fields that have been asked for."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -92,12 +93,12 @@ class Schema:
 
     def child(self, name: str) -> Schema | None:
         """The schema of a field; None when there is no such field."""
-        found = self._children.get(name)
+        found = self.children.get(name)
         if found is None:
             raw = self._properties.get(name)
             if raw is None:
                 return self._rest if self.is_open else None
-            found = self._children[name] = _compile(raw, self._defs)
+            found = self.children[name] = _compile(raw, self._defs)
         return found
 
     def with_words(self, raw: dict[str, Any]) -> Schema:
@@ -201,8 +202,9 @@ def _walk_mapping(
     if schema is ANYTHING:
         return
     misplaced: dict[str, Path] | None = None
+    known = schema.children  # a call for each field would be a quarter of all this
     for name, item in value.items():
-        child = schema.child(name)
+        child = known.get(name) or schema.child(name)
         if child is not None:
             # most of what there is is text where text may stand
             if item is not None and not (child.takes_text and type(item) is str):

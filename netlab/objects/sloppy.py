@@ -122,9 +122,26 @@ def _forms(obj: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, Callable[[st
     kind = str(obj.get("kind"))
     for table, form in ((ADDRESSES, standard), (RANGES, standard_range)):
         for pattern in table.get(kind, ()):
-            for holder, key, _ in _places(obj, pattern, ()):
+            for holder, key in _holders(obj, pattern):
                 if isinstance(holder[key], str):
                     yield holder, key, holder[key], form
+
+
+def _holders(obj: Any, pattern: Pattern) -> Iterator[tuple[Any, Any]]:
+    """Where a pattern leads: each mapping or list, and the key or index in it."""
+    *way, last = pattern
+    here = [obj]
+    for part in way:
+        if part == "*":
+            here = [entry for each in here if isinstance(each, list) for entry in each]
+        else:
+            here = [each[part] for each in here if isinstance(each, dict) and part in each]
+    for each in here:
+        if last != "*":
+            if isinstance(each, dict) and last in each:
+                yield each, last
+        elif isinstance(each, list):
+            yield from ((each, index) for index in range(len(each)))
 
 
 def warnings(obj: Mapping[str, Any]) -> list[str]:
@@ -206,7 +223,7 @@ def _of_range(path: str, text: str) -> Iterator[str]:
 
 
 def _places(value: Any, pattern: Pattern, path: Path) -> Iterator[tuple[Any, Any, Path]]:
-    """Where a pattern leads: each mapping or list, the key or index in it, and the whole path."""
+    """`_holders`, with the whole path of each."""
     part, *rest = pattern
     if part == "*":
         keys: Sequence[Any] = range(len(value)) if isinstance(value, list) else ()

@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from netlab.kernel.notices import rules_generation
+from netlab.kernel.generation import rules_generation
 from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import Backend

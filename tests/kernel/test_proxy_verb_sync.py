@@ -7,7 +7,7 @@ import pytest
 
 from netlab.cli import main as entry
 from netlab.kernel import netns, paths
-from netlab.kernel.notices import rules_generation
+from netlab.kernel.generation import rules_generation
 from netlab.kernel.run import run
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.iptables.read import read

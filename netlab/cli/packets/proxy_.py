@@ -19,8 +19,11 @@ Exit code: 0 done, or no difference; 1 a difference, or a failure; 2 unreadable 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import json
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -76,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check(arguments)
     actions = {"render": _render, "diff": _diff, "sync": _sync}
-    with Progress() as progress:
+    with Progress() as progress, _nothing_to_collect():
         progress("reading")
         given = read_input(arguments)
         progress(
@@ -89,6 +92,16 @@ def run(arguments: argparse.Namespace) -> int:
     return done.code
 
 
+@contextlib.contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """What is read is needed to the end: cycles are sought among it for nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def _check(arguments: argparse.Namespace) -> None:
     """What is wrong with the command line, before anything is read."""
     if arguments.action != "diff" and (arguments.output or arguments.save):
@@ -99,13 +112,13 @@ def _check(arguments: argparse.Namespace) -> None:
     if [*arguments.filename, arguments.save, arguments.config].count("-") > 1:
         raise UsageError("standard input can be only one of the files", hint="name the others")
     if arguments.action == "sync":
-        from netlab import lab
+        from netlab.kernel.caller import need_root
 
         if not arguments.netns:
             raise UsageError(
                 "which namespace?", hint="--netns NAME, one that `ip netns list` shows"
             )
-        lab.need_root("proxy sync")
+        need_root("proxy sync")
 
 
 def _render(given: ProxyInput, arguments: argparse.Namespace) -> _Done:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from netlab.errors import CommandFailed
-from netlab.kernel.notices import rules_generation
+from netlab.kernel.generation import rules_generation
 from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
