@@ -1,7 +1,7 @@
 """Markdown as plain text of a certain width: what `netlab help TOPIC` prints. Pure.
 
 As much of it as our own pages need: headings, paragraphs, lists, tables, code that is indented by
-four, links, `code`, **bold** and *italic*.
+four, links and pictures, `code`, **bold** and *italic*.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NARROW = 18
 """Columns of text below which a cell is hard to read."""
 
 _ITEM = re.compile(r"( *)(-|\d+\.) +")
-_LINK = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
+_LINK = re.compile(r"!?\[([^\]]*)\]\(([^)]*)\)")
 _SPAN = re.compile(r"`([^`]*)`")
 _HELD = "\0"
 """Stands for code while other marks are looked for."""

@@ -29,6 +29,7 @@ NAMES = (
     "kernel",
     "kube-proxy",
     "kubernetes-api",
+    "performance",
     "pictures",
     "proofs",
     "real-nodes",

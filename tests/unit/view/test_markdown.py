@@ -98,3 +98,7 @@ def test_it_fits(width: int) -> None:
 def test_titles() -> None:
     assert title(PAGE) == "A page: of what there is"
     assert title("no heading\n") == ""
+
+
+def test_a_picture_is_told_where_it_cannot_be_shown() -> None:
+    assert plain("Hot! ![growth](growth.svg)") == "Hot! growth <growth.svg>\n"
