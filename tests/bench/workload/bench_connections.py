@@ -98,29 +98,28 @@ def answer(asked: subprocess.Popen[str]) -> list[float]:
 
 def throughput(addresses: dict[str, str], seconds: float, rounds: int) -> None:
     """Both ways by turns."""
-    rates: dict[str, list[float]] = {"busy": [], "service": []}
-    spent: dict[str, list[float]] = {"client": [], "server": []}
+    seen: dict[str, list[tuple[float, float, float]]] = {"busy": [], "service": []}
     for _ in range(rounds):
-        for way, seen in rates.items():
-            before = responders()
+        for way, found in seen.items():
+            before = responder()
             rate, own = answer(asking("box", addresses[way], "80", str(seconds), str(AT_ONCE)))
-            spent["server"].append((responders() - before) / (rate * seconds) * 1e6)
-            spent["client"].append(own)
-            seen.append(rate)
-    direct, through = (statistics.median(rates[way]) for way in ("busy", "service"))
+            found.append((rate, own, (responder() - before) / (rate * seconds) * 1e6))
     print(f"{AT_ONCE} at once, a connection each, {rounds} rounds of {seconds:g} s")
-    print(f"  by the pod's address      {direct:8,.0f} a second")
-    print(f"  through a ClusterIP       {through:8,.0f} a second   ratio {through / direct:.2f}")
-    for who, each in spent.items():
-        print(f"  CPU of the {who}, each    {statistics.median(each):8.0f} us")
+    columns = (zip(*found, strict=True) for found in seen.values())
+    direct, through = ([statistics.median(each) for each in found] for found in columns)
+    for name, (rate, own, other) in (("the pod's address", direct), ("a ClusterIP", through)):
+        print(f"  by {name:<18}{rate:8,.0f} a second;  CPU of the client {own:.0f} us,", end=" ")
+        print(f"of the server {other:.0f} us")
+    by_cpu = sum(direct[1:]) / sum(through[1:])
+    print(f"  ratio {through[0] / direct[0]:.2f}, by the CPU of both {by_cpu:.2f}")
 
 
-def responders() -> float:
-    """Seconds of the CPU that the lab's processes which answer for pods have used."""
+def responder() -> float:
+    """Seconds of the CPU that the process which answers for pods has used."""
     tick = os.sysconf("SC_CLK_TCK")
     total = 0.0
     for pid in process.owned(netns.owner(paths.lab_dir("busy")) or ""):
-        if b"netlab.zygote" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"netlab responder" in Path(f"/proc/{pid}/cmdline").read_bytes():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += (int(fields[11]) + int(fields[12])) / tick
     return total
