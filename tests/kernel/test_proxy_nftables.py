@@ -200,3 +200,45 @@ def test_damage_by_hand_is_repaired(proxier, applier, damage):
     assert proxier.repair()
     assert applier.read() == proxier.rulesets()["ipv4"]
     assert not proxier.repair()
+
+
+def many(count):
+    """A table of so many Services, each with a set of its own."""
+    services = [
+        {
+            "metadata": {"namespace": "town", "name": f"web{i}"},
+            "spec": {"clusterIP": f"10.96.{i // 250}.{i % 250 + 1}", "ports": [{"port": 80}]},
+        }
+        for i in range(count)
+    ]
+    slices = [
+        {
+            "metadata": {
+                "namespace": "town",
+                "name": f"web{i}-a",
+                "labels": {"kubernetes.io/service-name": f"web{i}"},
+            },
+            "addressType": "IPv4",
+            "ports": [{"port": 8080}],
+            "endpoints": [{"addresses": [f"10.244.{i // 250}.{i % 250 + 1}"]}],
+        }
+        for i in range(count)
+    ]
+    return compile(services, slices, node_view(None, read(CASES[0])[1], "ipv4"))
+
+
+def test_a_large_table_made_in_parts_is_the_one_made_at_once(applier):
+    table = many(1100)
+    assert applier.replace(table)
+    assert applier.read() == table
+    assert not applier.replace(table)
+
+
+def test_a_large_table_of_which_the_making_broke_off_is_made_anew(applier):
+    table = many(1100)
+    broken = copy.deepcopy(table)
+    broken.chains["services"] = NftChain(("goto nowhere",), table.chains["services"].header)
+    with pytest.raises(RestoreFailed):
+        applier.replace(broken)
+    assert applier.replace(table)
+    assert applier.read() == table

@@ -24,7 +24,10 @@ from netlab.proxy.nftables.model import (
 from netlab.proxy.nftables.owners import service_port
 from netlab.proxy.nftables.parse import parse_table, parse_tables
 from netlab.proxy.nftables.render import (
+    is_hooked,
+    is_large,
     render_change,
+    render_parts,
     render_removal,
     render_replacement,
     render_rewriting,
@@ -69,6 +72,10 @@ class NftApplier:
 
     def update(self, old: NftTable, new: NftTable) -> None:
         """A change where little differs, else the whole table."""
+        if is_large(new) and not any(is_hooked(chain) for chain in old.chains.values()):
+            for part in render_parts(new):
+                self._run(part)
+            return
         change = difference(old, new)
         if old.chains and len(change) <= _FEW and not _redefines(change):
             self.change(change)

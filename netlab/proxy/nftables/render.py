@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from netlab.proxy.nftables.model import NftChange, NftTable
+from netlab.proxy.nftables.model import NftChain, NftChange, NftTable
+
+PART = 500
+"""Rules with a set of their own in one transaction of those that make a large table."""
 
 
 def render(table: NftTable) -> str:
     """The table as `nft list table` shows it."""
-    by_set: dict[str, list[str]] = {name: [] for name in table.sets}
-    for (name, key), value in table.elements.items():
-        by_set[name].append(f"{key} {value}" if value else key)
+    by_set = _elements(table)
     lines = [f"table {table.address} {{", f'\tcomment "rules for {table.name}"']
     for name, content in table.sets.items():
         lines += [f"\t{content.kind} {name} {{", *(f"\t\t{line}" for line in content.header)]
@@ -24,6 +25,64 @@ def render(table: NftTable) -> str:
         lines += ["\t}", ""]
     lines[-1:] = ["}", ""]
     return "\n".join(lines)
+
+
+def _elements(table: NftTable) -> dict[str, list[str]]:
+    """The elements of each set."""
+    by_set: dict[str, list[str]] = {name: [] for name in table.sets}
+    for (name, key), value in table.elements.items():
+        by_set[name].append(f"{key} {value}" if value else key)
+    return by_set
+
+
+def is_large(table: NftTable) -> bool:
+    """Whether it had better be made in parts."""
+    return sum(_has_set(rule) for chain in table.chains.values() for rule in chain.rules) > PART
+
+
+def render_parts(table: NftTable) -> Iterator[str]:
+    """Commands that put this table in the place of one that no hook leads into, or of none: a
+    transaction each. Packets meet it with the last, which makes the hooks and what they look up.
+
+    For each rule with a set of its own, as kube-proxy has one for each Service, the kernel goes
+    through all that the transaction has done so far: one of 10,000 takes twice as long as twenty.
+    """
+    led_to = {name: chain for name, chain in table.chains.items() if not is_hooked(chain)}
+    names = {name: NftChain(header=chain.header) for name, chain in led_to.items()}
+    yield render_replacement(NftTable(table.family, names, table.sets, name=table.name))
+    rules = [(name, rule) for name, chain in led_to.items() for rule in chain.rules]
+    for part in _parts(rules):
+        yield "".join(f"add rule {table.address} {name} {rule}\n" for name, rule in part)
+    hooked = {name: chain for name, chain in table.chains.items() if is_hooked(chain)}
+    elements = "".join(
+        f"add element {table.address} {name} {{ {', '.join(found)} }}\n"
+        for name, found in _elements(table).items()
+        if found
+    )
+    yield elements + render(NftTable(table.family, hooked, name=table.name))
+
+
+def _parts(rules: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """Rules in their order, so many with a set of their own in each part."""
+    part: list[tuple[str, str]] = []
+    sets = 0
+    for each in rules:
+        part.append(each)
+        sets += _has_set(each[1])
+        if sets >= PART:
+            yield part
+            part, sets = [], 0
+    if part:
+        yield part
+
+
+def _has_set(rule: str) -> bool:
+    return "{" in rule
+
+
+def is_hooked(chain: NftChain) -> bool:
+    """Whether packets come to it by themselves."""
+    return chain.header.startswith("type ")
 
 
 def render_replacement(table: NftTable) -> str:
@@ -41,8 +100,8 @@ def render_rewriting(old: NftTable, new: NftTable) -> str:
 
 
 def _is_hooked(old: NftTable, new: NftTable, name: str) -> bool:
-    header = old.chains[name].header
-    return header.startswith("type ") and name in new.chains and new.chains[name].header == header
+    chain = old.chains[name]
+    return is_hooked(chain) and name in new.chains and new.chains[name].header == chain.header
 
 
 def render_removal(table: NftTable) -> str:
