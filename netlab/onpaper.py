@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,7 +20,9 @@ from netlab.agents.node_proxier import proxy_config
 from netlab.client.inprocess import InProcessApi
 from netlab.client.protocol import Api
 from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
+from netlab.controllers.firsts import OnceThere
 from netlab.controllers.manager import CONTROLLERS, RunningControllers, start_controllers
+from netlab.controllers.scheduler import Scheduler
 from netlab.errors import AlreadyExists, NetlabError
 from netlab.manifest import Manifest
 from netlab.network import plan
@@ -120,16 +124,27 @@ class _Addresses:
                 for pool, ip in zip(pools, ips, strict=True):
                     pool.reserve(ip)
 
+        self._left = Counter({key: len(found) for key, found in self._had.items()})
+
+    def wait(self, node: str, pod: Pod) -> bool:
+        """Whether one of these is there for a pod that is not placed yet."""
+        return self._left[_alike(pod, node)] > 0
+
+    def bound(self, node: str, pod: Pod) -> None:
+        """It is placed."""
+        self._left[_alike(pod, node)] -= 1
+
     def take(self, pod: Pod) -> list[str]:
         """Those of a pod that has been placed."""
         had = self._had.get(_alike(pod))
-        return had.pop(0) if had else [pool.take() for pool in self._pools[_alike(pod)[0]]]
+        node = meta.spec(pod).get("nodeName") or ""
+        return had.pop(0) if had else [pool.take() for pool in self._pools[node]]
 
 
-def _alike(pod: Pod) -> tuple[str, str, str]:
+def _alike(pod: Pod, node: str = "") -> tuple[str, str, str]:
     """What pods of one owner on one node have in common."""
     name = pod["metadata"].get("generateName") or meta.name(pod)
-    return meta.spec(pod).get("nodeName") or "", meta.namespace(pod), name
+    return node or meta.spec(pod).get("nodeName") or "", meta.namespace(pod), name
 
 
 async def _settled(lab: Lab, objects: Sequence[Object], addresses: _Addresses) -> PaperLab:
@@ -140,7 +155,7 @@ async def _settled(lab: Lab, objects: Sequence[Object], addresses: _Addresses) -
         await _report(api, node)
     running = await start_controllers(
         api,
-        controllers=(*CONTROLLERS, _kubelet(lab, addresses)),
+        controllers=(*_with_scheduler(addresses), _kubelet(lab, addresses)),
         load_balancer_pools=lab.load_balancer_pools,
     )
     try:
@@ -189,6 +204,28 @@ async def _report(api: Api, node: Node) -> None:
     known = await api.create(bootstrap.node_object(node))
     status = {"conditions": [bootstrap.ready()], "addresses": bootstrap.node_addresses(node)}
     await api.update({**known, "status": status}, subresource="status")
+
+
+def _with_scheduler(addresses: _Addresses) -> Iterator[type[Controller] | OnceThere]:
+    """All controllers; the scheduler places pods where others of their owner were."""
+
+    class PaperScheduler(Scheduler):
+        """Likes a node best that one of the pods was on."""
+
+        def _load(self, pod: Pod) -> Any:
+            known = super()._load(pod)
+
+            def load(node: str) -> Any:
+                of_owner, count, ports = known(node)
+                return (-1, count, ports) if addresses.wait(node, pod) else (of_owner, count, ports)
+
+            return load
+
+        async def _bind(self, pod: Pod, node: str) -> None:
+            addresses.bound(node, pod)
+            await super()._bind(pod, node)
+
+    yield from (PaperScheduler if one is Scheduler else one for one in CONTROLLERS)
 
 
 def _kubelet(lab: Lab, addresses: _Addresses) -> type[Controller]:
