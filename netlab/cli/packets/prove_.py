@@ -69,9 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "what is to be proved?", hint="--from any --to svc/web:80 --expect reachable"
         )
-    from netlab.proxy.compile import no_collection
-
-    with no_collection():
+    with prove_input.proving():
         found = _answers(prove_input.read_input(arguments), arguments)
     failed = any(answer.judgement != "holds" for answer in found)
     if arguments.output == "json":

@@ -49,13 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and print what differs."""
-    from netlab.proxy.compile import no_collection
-
     if arguments.filename and (arguments.before or arguments.after):
         raise UsageError("-f or --before and --after, not both", hint="-f is for both modes")
     if not arguments.filename and not arguments.before:
         raise UsageError("which two?", hint="--before old.save --after new.save")
-    with no_collection():
+    with prove_input.proving():
         found, alone = _compared(arguments)
     if arguments.output == "json":
         from netlab.prove.compared import document

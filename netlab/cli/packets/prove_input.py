@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,19 @@ class Input(Struct):
         if family not in self._clusters:
             self._clusters[family] = Cluster(self.nodes, family)
         return self._clusters[family].members[node.name]
+
+
+@contextlib.contextmanager
+def proving() -> Iterator[None]:
+    """What a proof makes stays until the process ends: the garbage collector would take a third of
+    the time to look through it."""
+    import gc
+
+    from netlab.proxy.compile import no_collection
+
+    with no_collection():
+        yield
+        gc.freeze()
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:

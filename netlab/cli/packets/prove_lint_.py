@@ -36,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look, and print what is found."""
-    from netlab.proxy.compile import no_collection
-
-    with no_collection():
+    with prove_input.proving():
         found = list(_found(arguments))
     if arguments.output == "json":
         print(json.dumps([_document(*one) for one in found], indent=2))

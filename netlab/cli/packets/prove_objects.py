@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Hold the saved rules against those that the objects ask for, by what they do with packets."""
-    from netlab.proxy.compile import no_collection
-
     if not arguments.save or arguments.filename:
         raise UsageError("--objects is for a node's saved rules", hint="--save node.save")
     if arguments.target or arguments.expect:
         raise UsageError("--objects is a question of its own", hint="leave out --to and --expect")
-    with no_collection():
+    with prove_input.proving():
         found = list(_compared(arguments))
     if arguments.output == "json":
         from netlab.prove.compared import document
