@@ -82,11 +82,25 @@ def agree(one, packet, outcomes, space):
         told[key] = told.get(key, 0.0) + outcome.probability
     said = {}
     for way, share in one.ends.ways:
-        key = (str(way.at), *_to(way.state.to, packet, space), bool(way.state.source))
-        if way.at in ("dropped", "rejected"):
-            key = (way.at,)
-        said[key] = said.get(key, 0.0) + share
+        if not way.state.remembered:
+            key = _told(way, packet, space)
+            said[key] = said.get(key, 0.0) + share
     return told == {key: pytest.approx(share, abs=1e-6) for key, share in said.items()}
+
+
+def among(one, packet, outcomes, space):
+    """Whether each end of a client that rules remember is one that its class has; None where the
+    simulator has doubts."""
+    if any(outcome.unknown for outcome in outcomes):
+        return None
+    said = {_told(way, packet, space) for way, _ in one.ends.ways}
+    return {_end(outcome, packet) for outcome in outcomes} <= said
+
+
+def _told(way, packet, space):
+    if way.at in ("dropped", "rejected"):
+        return (way.at,)
+    return (str(way.at), *_to(way.state.to, packet, space), bool(way.state.source))
 
 
 def ends_of(hooks, packet, entry):
@@ -108,7 +122,7 @@ def ends_of(hooks, packet, entry):
         named = name if name in space.links else OTHER_NAME
         region[IIF] = ((space.links.index(named),) * 2,)
     (one,) = classes(hooks.ends(entry, tuple(region)), tuple(region))
-    return [way for way, _ in one.ends.ways]
+    return [way for way, _ in one.ends.ways if packet.recent or not way.state.remembered]
 
 
 def destination(to, packet, space):

@@ -61,12 +61,29 @@ Endpoint = tuple[int | None, int | None]
 
 
 def endpoints(leaf: Leaf) -> Mapping[Endpoint, float]:
-    """Where packets are translated to, and the share of each."""
+    """Where packets of new clients are translated to, and the share of each."""
     found: dict[Endpoint, float] = {}
     for way, share in leaf.ways:
-        if arrives(way) and way.state.to is not None:
+        if arrives(way) and way.state.to is not None and not way.state.remembered:
             found[way.state.to] = found.get(way.state.to, 0.0) + share
     return found
+
+
+def told_ways(leaf: Leaf) -> tuple[tuple[Way, float], ...]:
+    """Those there are to tell of: where all new clients come to one end, not the remembered ones'
+    that is the same."""
+    if not any(way.state.remembered for way, _ in leaf.ways):
+        return leaf.ways
+    new = {_end(way) for way, _ in leaf.ways if not way.state.remembered}
+    return tuple(
+        (way, share)
+        for way, share in leaf.ways
+        if not way.state.remembered or len(new) > 1 or _end(way) not in new
+    )
+
+
+def _end(way: Way) -> tuple[object, ...]:
+    return way.at, way.how, *((way.state.to, way.state.source) if arrives(way) else ())
 
 
 def arrives(way: Way) -> bool:

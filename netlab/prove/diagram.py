@@ -27,7 +27,8 @@ class Place(NamedTuple):
 class State(NamedTuple):
     """What rules have done to a packet so far. `to` is where it was translated, a port None when it
     keeps its own; `source` what became of its source: "" nothing, "masquerade", an address.
-    `doubts` are the rules that nobody understands, and whether they were taken to match."""
+    `doubts` are the rules that nobody understands, and whether they were taken to match;
+    `remembered`: the client is one that a rule with affinity knows."""
 
     mark: int = 0
     untracked: bool = False
@@ -35,6 +36,7 @@ class State(NamedTuple):
     to: tuple[int | None, int | None] | None = None
     source: str = ""
     doubts: tuple[tuple[Place, bool], ...] = ()
+    remembered: bool = False
 
 
 class Way(NamedTuple):
@@ -48,7 +50,8 @@ class Way(NamedTuple):
 
 
 class Leaf:
-    """Ways with their shares, which add up to 1."""
+    """Ways with their shares, which add up to 1; those of remembered clients have none, for who is
+    remembered is no chance."""
 
     __slots__ = ("going", "ways")
     field = NO_FIELD
@@ -144,6 +147,7 @@ class Diagrams:
         self._nodes: dict[tuple[object, ...], Node] = {}
         self._leaves: dict[tuple[tuple[Way, float], ...], Leaf] = {}
         self._certain: dict[Way, Leaf] = {}
+        self._orders: dict[Way, tuple[object, ...]] = {}
 
     def certain(self, way: Way) -> Leaf:
         """That way for all."""
@@ -256,7 +260,13 @@ class Diagrams:
         if len(found) == 1:
             return self.certain(next(iter(found)))
         shared = [(way, round(share, _DIGITS)) for way, share in found.items()]
-        return self._leaf(tuple(sorted(shared, key=_order)))
+        return self._leaf(tuple(sorted(shared, key=self._order)))
+
+    def _order(self, way: tuple[Way, float]) -> tuple[object, ...]:
+        found = self._orders.get(way[0])
+        if found is None:
+            found = self._orders[way[0]] = _order(way[0])
+        return found
 
     def resumed(
         self, diagram: Diagram, further: Mapping[Way, Diagram], rest: Resume | None = None
@@ -347,13 +357,12 @@ Resume = Callable[[Way], Diagram]
 _DIGITS = 9
 
 
-def _order(way: tuple[Way, float]) -> tuple[object, ...]:
-    one, share = way
+def _order(one: Way) -> tuple[object, ...]:
     state = one.state
     to = state.to or (None, None)
     return (
         str(one.at), state.mark, to[0] or 0, to[1] or 0, state.source, state.translated,
-        state.untracked, state.doubts, one.place or _NOWHERE, one.how, share,
+        state.untracked, state.remembered, state.doubts, one.place or _NOWHERE, one.how,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from netlab.prove.classes import arrives, is_open
+from netlab.prove.classes import arrives, is_open, told_ways
 from netlab.prove.diagram import Diagram, Leaf, rows
 from netlab.prove.space import NO_FIELD, Region, Values, meet, total, union
 
@@ -40,9 +40,9 @@ class Change(Struct, frozen=True):
 def meaning(leaf: Leaf) -> Meaning:
     """The ends, without the rules that led there."""
     shares: dict[tuple[object, ...], float] = {}
-    for way, share in leaf.ways:
+    for way, share in told_ways(leaf):
         ends = (way.state.to or (), way.state.source) if arrives(way) else ()
-        key = (str(way.at), *ends, way.how)
+        key = (str(way.at), *ends, way.how, way.state.remembered)
         shares[key] = shares.get(key, 0.0) + share
     return tuple(sorted(((*key, round(share, _DIGITS)) for key, share in shares.items()), key=str))
 

@@ -126,9 +126,7 @@ class Grounds:
 
     def taken_for_granted(self) -> list[str]:
         """What an answer does not ask."""
-        found = [
-            "taken for granted: first packets of connections, of clients that no Service remembers"
-        ]
+        found = ["taken for granted: first packets of connections"]
         if not self.space.known:
             found.append("taken for granted: no rule names an address of the node (--local IP)")
         return found

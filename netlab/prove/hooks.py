@@ -177,10 +177,11 @@ class Hooks:
         }
         whole = list(region)
         whole[DADDR], whole[DPORT] = self.space.all[DADDR], self.space.all[DPORT]
+        everywhere = tuple(whole)
 
         def turned(way: Way) -> Diagram:
             """Behind a translation: as any packet with that destination."""
-            there = self._follow(entry, behind, way.state._replace(to=None), tuple(whole))
+            there = self._follow(entry, behind, _untold(way.state), everywhere)
             return self._sent_to(there, way.state)
 
         return self.diagrams.resumed(asked, plain, turned)
@@ -229,7 +230,7 @@ class Hooks:
             assumed.setdefault(way.state.doubts, []).append((end, share))
         outcomes = set()
         for pieces in assumed.values():
-            total = sum(share for _, share in pieces)
+            total = sum(share for _, share in pieces) or 1.0
             outcomes.add(self.diagrams.mix([(one, share / total) for one, share in pieces]))
         if len(outcomes) == 1:
             only = outcomes.pop()
@@ -259,10 +260,19 @@ def _certain(way: Way) -> Way:
     return way._replace(state=way.state._replace(doubts=()))
 
 
+def _untold(state: State) -> State:
+    """Without where it was translated to."""
+    mark, untracked, translated, _, source, doubts, known = state
+    return State(mark, untracked, translated, None, source, doubts, known)
+
+
 def _to(way: Way, state: State) -> Way:
     """With where it was translated to, if it comes there."""
-    if way.at in _ENDS.values():
-        return way._replace(state=way.state._replace(to=state.to))
+    at, had, place, how = way
+    if at in _ENDS.values():
+        mark, untracked, translated, _, source, doubts, known = had
+        after = State(mark, untracked, translated, state.to, source, doubts, known)
+        return Way(at, after, place, how)
     return way
 
 

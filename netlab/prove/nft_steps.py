@@ -1,7 +1,7 @@
 """One rule of nftables as steps. What is understood is what `simulation.nft_rule` understands.
 
 A rule that looks something up in a map becomes a step for each element, of a draw one that
-chooses. A set that packets fill (affinity) is taken to be empty: whoever asks is new.
+chooses. A set that packets fill (affinity) may know a client, or not.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ class _Draft(Struct, frozen=True):
     actions: tuple[Action, ...] = ()
     chance: float = 1.0
     unknown: tuple[str, ...] = ()
+    remembers: bool = False
 
     def step(self, number: int, *more: Action) -> Step:
         """As the step it is, with more to do."""
         actions = (*self.actions, *more)
-        return Step(number, (self.box,), actions, self.tests, self.chance, self.unknown)
+        boxes = (self.box,)
+        return Step(number, boxes, actions, self.tests, self.chance, self.unknown, self.remembers)
 
     def within(self, box: Box) -> _Draft | None:
         """With more to be asked; None if nothing passes."""
@@ -172,7 +174,9 @@ class Reader:
 
     def _matched(self, phrase: nft.Match, draft: _Draft) -> Iterator[_Draft]:
         selector, known = phrase.selector, self._known(phrase.elements)
-        if selector.draw:
+        if self._is_filled(phrase.elements):
+            yield draft if phrase.negated else replace(draft, remembers=True)
+        elif selector.draw:
             chance = len([key for key in known if int(key) < selector.draw]) / selector.draw
             chance = 1.0 - chance if phrase.negated else chance
             yield replace(draft, chance=draft.chance * chance)
@@ -198,9 +202,11 @@ class Reader:
                 yield found
 
     def _known(self, elements: nft.Elements) -> Mapping[str, str]:
-        if elements.name and self._sets.is_dynamic(elements.name):
-            return {}
-        return self._sets.of(elements)
+        return {} if self._is_filled(elements) else self._sets.of(elements)
+
+    def _is_filled(self, elements: nft.Elements) -> bool:
+        """Whether it is packets that fill a set."""
+        return bool(elements.name) and self._sets.is_dynamic(elements.name)
 
     def _mapped(
         self,

@@ -147,6 +147,7 @@ class IptablesRules(Rules):
             tuple(asked.tests),
             asked.chance,
             tuple(asked.unknown),
+            asked.remembers,
         )
 
     def _actions(self, table: str, rule: Rule) -> tuple[Action, ...]:
@@ -233,6 +234,7 @@ class _Asked:
         self.tests: list[Test] = []
         self.chance = 1.0
         self.unknown: list[str] = []
+        self.remembers = False
         for condition in rule.conditions:
             if condition.option not in _NO_QUESTION:
                 self._ask(condition)
@@ -257,7 +259,7 @@ class _Asked:
             chance = _CHANCES[option](condition.values[0])
             self.chance *= 1.0 - chance if condition.negated else chance
         elif option in ("--rcheck", "--update", "--remove"):
-            self.boxes = self.boxes if condition.negated else []
+            self.remembers = not condition.negated
         elif option == "--ports":
             self._either_port(condition)
         elif option in ("--icmp-type", "--icmpv6-type"):

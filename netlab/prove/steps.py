@@ -111,7 +111,8 @@ Test = MarkIs | Tracked
 
 class Step(NamedTuple):
     """A packet in one of `boxes` that passes the `tests` has `actions` done to it, by chance that
-    often. `unknown` are conditions that nobody here understands."""
+    often. `unknown` are conditions that nobody here understands; of one that `remembers`, the
+    client has to be in a list that packets fill."""
 
     number: int
     boxes: tuple[Box, ...] = ((),)
@@ -119,6 +120,7 @@ class Step(NamedTuple):
     tests: tuple[Test, ...] = ()
     chance: float = 1.0
     unknown: tuple[str, ...] = ()
+    remembers: bool = False
 
 
 def targets(step: Step) -> Iterator[Go]:

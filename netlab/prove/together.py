@@ -139,7 +139,11 @@ class Cluster:
                 there = at_end(self.diagrams, there, (address, port))
 
             def told_(way: Way) -> Way:
-                after = State(to=way.state.to or state.to, source=way.state.source or state.source)
+                after = State(
+                    to=way.state.to or state.to,
+                    source=way.state.source or state.source,
+                    remembered=way.state.remembered or state.remembered,
+                )
                 return way._replace(state=after)
 
             found = self.diagrams.altered(there, lambda leaf: self.diagrams.ways(leaf, told_))

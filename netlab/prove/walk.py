@@ -221,6 +221,11 @@ class Walker:
     ) -> Diagram:
         if step.unknown:
             return self._doubted(frame, number, step, state, part, rest)
+        if step.remembers:
+            known = state._replace(remembered=True)
+            then = self._acted(frame, step, known, part.region)
+            then = self._resumed(frame, number, then, state, part.region, rest)
+            return self.diagrams.mix([(then, 0.0), (rest, 1.0)])
         then = self._acted(frame, step, state, part.region)
         then = self._resumed(frame, number, then, state, part.region, rest)
         if step.chance < 1.0:
@@ -270,7 +275,7 @@ class Walker:
                     return self.diagrams.certain(self._end(frame, step, action, state))
                 case Mark():
                     mark = (state.mark & action.keep) ^ action.flip
-                    state = state._replace(mark=mark)
+                    state = State(mark, *state[1:])  # _replace takes four times as long
                 case Untrack():
                     state = state._replace(untracked=True)
                 case Unknown():
@@ -285,8 +290,9 @@ class Walker:
             case Return():
                 return Way(frame.back, state)
             case Translate():
-                to = (action.address, action.port)
-                return Way(ACCEPTED, state._replace(translated=True, to=to))
+                mark, untracked, _, _, source, doubts, known = state
+                after = State(mark, untracked, True, (action[0], action[1]), source, doubts, known)
+                return Way(ACCEPTED, after)
             case Disguise():
                 return Way(ACCEPTED, state._replace(source=action.source))
             case End("accepted"):
@@ -314,12 +320,12 @@ _ANYTHING = ((),)
 
 def ended(state: State) -> State:
     """What is left to tell of a packet at its end."""
-    return State(source=state.source, doubts=state.doubts)
+    return State(source=state.source, doubts=state.doubts, remembered=state.remembered)
 
 
 def _is_last(step: Step) -> bool:
     """Whether no packet that matches goes on to the next step."""
-    if step.chance < 1.0 or step.unknown or not step.actions:
+    if step.chance < 1.0 or step.unknown or step.remembers or not step.actions:
         return False
     last = step.actions[-1]
     return isinstance(last, End | Return | Translate | Disguise) or (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 
-from netlab.prove.classes import Endpoint, arrives
+from netlab.prove.classes import Endpoint, arrives, told_ways
 from netlab.prove.diagram import Leaf, Place, Way
 from netlab.prove.space import (
     CT,
@@ -187,10 +187,22 @@ Told = Callable[[Place], str]
 
 
 def ends(leaf: Leaf, space: Space, told: Told) -> str:
-    """`delivered to 10.244.1.2:8080 (1/2), 10.244.2.2:8080 (1/2), masqueraded`."""
+    """`delivered to 10.244.1.2:8080 (1/2), 10.244.2.2:8080 (1/2), masqueraded`; behind that what
+    becomes of clients that rules remember, where there may be some."""
+    ways = told_ways(leaf)
+    known = [one for one in ways if one[0].state.remembered]
+    if not known:
+        return _ends(ways, space, told)
+    new = _ends([one for one in ways if not one[0].state.remembered], space, told)
+    each = list(dict.fromkeys(_ends([(way, 1.0)], space, told) for way, _ in known))
+    some = f"{len(each)} such ends" if len(each) > _FEW else " or ".join(each)
+    return f"{new}; of a remembered client: {some}"
+
+
+def _ends(ways: Iterable[tuple[Way, float]], space: Space, told: Told) -> str:
     said: dict[str, float] = {}
     to: dict[tuple[str, str], list[tuple[str, float]]] = {}
-    for way, share in leaf.ways:
+    for way, share in ways:
         if arrives(way) and way.state.to is not None:
             key = (_verb(way), _disguise(way))
             to.setdefault(key, []).append((endpoint(way.state.to, space), share))
@@ -211,11 +223,12 @@ def outcomes(leaf: Leaf, space: Space, told: Told) -> list[dict[str, object]]:
             "end": str(way.at),
             "to": endpoint(way.state.to, space) if way.state.to is not None else None,
             "share": share,
+            "remembered": way.state.remembered,
             "source": way.state.source or "kept",
             "with": way.how or None,
             "rule": told(way.place) if way.place is not None else None,
         }
-        for way, share in leaf.ways
+        for way, share in told_ways(leaf)
     ]
 
 

@@ -312,8 +312,8 @@ def _try_all(node, rules, proof, known, everything, local, *, told):
             seen = seen_end(sightings, probe, local)
             fitting = [end for end in foreseen if holds(seen, end)]
             assert fitting, f"{probe}\nseen: {seen}\nforeseen: {foreseen}"
-            # A proof is about clients that nobody remembers, and nodes that forward.
-            if not packet.recent and node.forwards:
+            # A proof is about nodes that forward.
+            if node.forwards:
                 said = list(of_class(proof, packet, entry, probe, local))
                 assert any(holds(seen, end) for end in said), (
                     f"{probe}\nseen: {seen}\nclass: {said}"
