@@ -1,8 +1,8 @@
 """What is wrong with rules as such: rules that no packet reaches, chains that nothing leads to,
 jumps that lead nowhere, addresses claimed twice.
 
-A rule is told of when one rule before it in its chain takes all packets that it asks for, and
-does something else with them; that several do so together is not looked for.
+A rule is told of when rules before it in its chain take all packets that it asks for, one alone or
+several together, and do something else with them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from netlab.prove.diagram import Place
 from netlab.prove.ground import Grounds
-from netlab.prove.space import DADDR, Box, Region, Space, meet
+from netlab.prove.space import DADDR, Box, Space, both, meet
 from netlab.prove.steps import (
     Disguise,
     End,
@@ -93,22 +93,29 @@ _KEPT = frozenset({"reject-chain", "KUBE-MARK-MASQ"})
 def _shadowed(table: str, name: str, steps: Sequence[Step], grounds: Grounds) -> Iterator[Finding]:
     """Rules of which every step asks for what an earlier one takes."""
     seen = _Seen(grounds.space)
-    covered: dict[int, int] = {}
+    covered: dict[int, dict[int, None]] = {}
     open_: set[int] = set()
     for step in steps:
-        by = seen.covering(step)
         if not step.boxes:
             continue
-        if by is None or by == step.number:
+        by = seen.covering(step)
+        if step.number in (by or [step.number]):
             open_.add(step.number)
         else:
-            covered.setdefault(step.number, by)
+            covered.setdefault(step.number, {}).update(dict.fromkeys(by))
         if _takes_all(step):
             seen.add(step)
-    for number, by in covered.items():
+    for number, rules in covered.items():
         if number not in open_:
-            message = f"rule {by} of the chain takes all its packets"
-            yield Finding("shadowed rule", Place(table, name, number), message)
+            yield Finding("shadowed rule", Place(table, name, number), _said(sorted(rules)))
+
+
+def _said(rules: Sequence[int]) -> str:
+    """Which rules take all packets of another one."""
+    *some, last = map(str, rules)
+    if not some:
+        return f"rule {last} of the chain takes all its packets"
+    return f"rules {', '.join(some)} and {last} of the chain together take all its packets"
 
 
 def _takes_all(step: Step) -> bool:
@@ -117,7 +124,8 @@ def _takes_all(step: Step) -> bool:
     ends = isinstance(last, End | Return | Translate | Disguise)
     gone = ends or (isinstance(last, Go) and last.for_good)
     marks = any(isinstance(test, MarkIs) for test in step.tests)
-    return gone and step.chance >= 1.0 and not step.unknown and not marks
+    sure = step.chance >= 1.0 and not step.unknown and not step.remembers
+    return gone and sure and not marks
 
 
 class _Seen:
@@ -132,20 +140,62 @@ class _Seen:
         one = _address(step)
         (self._wide if one is None else self._exact[one]).append(step)
 
-    def covering(self, step: Step) -> int | None:
-        """The number of a rule before it that takes all that it asks for."""
+    def covering(self, step: Step) -> list[int]:
+        """The numbers of rules before it that take all that it asks for; none if some is left, or
+        if they do the same as it, as kube-proxy says things twice at times."""
+        before = [one for one in self._near(step) if set(one.tests) <= set(step.tests)]
+        for one in before:
+            if one.actions != step.actions and not self._left(step.boxes, one):
+                number: int = one.number
+                return [number]
+        return self._several(step, before)
+
+    def _near(self, step: Step) -> Iterator[Step]:
         one = _address(step)
-        before = [*self._wide, *(self._exact.get(one, ()) if one is not None else ())]
-        for earlier in before:
-            if earlier.actions == step.actions:  # said twice, as kube-proxy does at times
-                continue
-            if set(earlier.tests) <= set(step.tests) and all(
-                any(_inside(box, other, self._space.all) for other in earlier.boxes)
-                for box in step.boxes
-            ):
-                number: int = earlier.number
-                return number
-        return None
+        yield from self._wide
+        if one is not None:
+            yield from self._exact.get(one, ())
+        elif len(self._exact) < _MANY:
+            yield from (each for found in self._exact.values() for each in found)
+
+    def _several(self, step: Step, before: Sequence[Step]) -> list[int]:
+        left, met = list(step.boxes), []
+        for one in sorted(before, key=lambda each: each.number):
+            rest = self._left(left, one)
+            if rest != left:
+                left = rest
+                met.append(one)
+            if not left:
+                others = any(each.actions != step.actions for each in met)
+                return [each.number for each in met] if others else []
+            if len(left) > _MANY:
+                break
+        return []
+
+    def _left(self, boxes: Iterable[Box], taking: Step) -> list[Box]:
+        """What of some boxes a step does not take."""
+        left = list(boxes)
+        for other in taking.boxes:
+            left = [part for box in left for part in _without(box, other, self._space)]
+        return left
+
+
+_MANY = 64
+"""So many parts, or addresses, are looked at."""
+
+
+def _without(box: Box, other: Box, space: Space) -> Iterator[Box]:
+    """A box without another one, in parts."""
+    if both(box, other) is None:
+        yield box
+        return
+    inside = dict(box)
+    for field, values in other:
+        had = inside.get(field, space.all[field])
+        rest = meet(had, space.but(field, values))
+        if rest:
+            yield tuple(sorted({**inside, field: rest}.items()))
+        inside[field] = meet(had, values)
 
 
 def _address(step: Step) -> int | None:
@@ -153,13 +203,6 @@ def _address(step: Step) -> int | None:
         (low, high), *more = step.boxes[0][0][1]
         return low if low == high and not more else None
     return None
-
-
-def _inside(box: Box, other: Box, whole: Region) -> bool:
-    asked = dict(box)
-    return all(
-        meet(had := asked.get(field, whole[field]), values) == had for field, values in other
-    )
 
 
 def _claimed_twice(grounds: Grounds) -> Iterable[Finding]:

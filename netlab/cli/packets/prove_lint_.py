@@ -4,7 +4,7 @@
     netlab prove lint -f lab.yaml                 every node's rules, as manifests come to them
     netlab prove lint --save node.save -o json
 
-Rules that no packet reaches since one before takes all of theirs, chains that no hook leads to,
+Rules that no packet reaches since those before take all of theirs, chains that no hook leads to,
 jumps to chains that are not there, addresses that two Services claim.
 
 -o json: [{node, family, kind, place, message}]

@@ -256,6 +256,35 @@ def test_rules_that_nothing_reaches_are_found(spoken, file):
     assert "claimed twice: 10.96.0.10:80/tcp is claimed by default/web and by default/other" in out
 
 
+SEVERAL = {
+    "halves": (["-d 10.0.0.0/9 -j ACCEPT", "-d 10.128.0.0/9 -j DROP"], "-d 10.0.0.0/8 -j ACCEPT",
+               True),
+    "a part is left": (["-d 10.0.0.0/9 -j ACCEPT"], "-d 10.0.0.0/8 -j DROP", False),
+    "ports": (
+        ["-p tcp -m tcp --dport 0:1023 -j DROP", "-p tcp -m tcp --dport 1024:65535 -j ACCEPT"],
+        "-d 10.0.0.1/32 -p tcp -j REJECT", True,
+    ),
+    "two fields": (
+        ["-s 10.0.0.0/8 -j DROP", "! -s 10.0.0.0/8 -p tcp -j DROP"], "-p tcp -j ACCEPT", True,
+    ),
+    "another protocol": (["-s 10.0.0.0/8 -j DROP", "! -s 10.0.0.0/8 -p tcp -j DROP"],
+                         "-p udp -j ACCEPT", False),
+    "all the same": (["-d 10.0.0.0/9 -j DROP", "-d 10.128.0.0/9 -j DROP"], "-d 10.0.0.0/8 -j DROP",
+                     False),
+    "by chance": (["-d 10.0.0.0/9 -m statistic --mode random --probability 0.5 -j ACCEPT",
+                   "-d 10.128.0.0/9 -j DROP"], "-d 10.0.0.0/8 -j ACCEPT", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_a_rule_may_be_taken_all_packets_by_several_together(case, spoken, file):
+    before, rule, shadowed = SEVERAL[case]
+    path = file(save(WEB, filters=[f"-A FORWARD {one}" for one in (*before, rule)]))
+    code, out, _ = spoken("lint", "--save", path)
+    said = f"{path}:7: shadowed rule: rules 1 and 2 of the chain together take all its packets"
+    assert (said in out) == shadowed == bool(code), out
+
+
 @pytest.mark.parametrize("folder", worlds.IPTABLES, ids=lambda folder: folder.name)
 def test_kube_proxys_own_rules_are_clean(folder, spoken):
     assert spoken("lint", "--save", folder / "expected.v4")[:2] == (0, "nothing found\n")
