@@ -1,5 +1,5 @@
 """The recorded worlds and the golden cases: simulator, the kernel's own trace and captures tell the
-same of a packet, and so does the class of packets that it is in.
+same of a packet, and so do the class of packets that it is in and a trace by a save of the rules.
 
 A node with two links: `cni0` leads to the pods on it, `eth1` to everybody else. What arrives there
 need not be answered: where a packet left, and as what, is seen on the links.
@@ -16,6 +16,7 @@ from ipaddress import ip_address
 import proved
 import pytest
 from flow import golden
+from kernel.by_save import BySave
 from msgspec.structs import replace
 from oracle import worlds
 from oracle.tries import FOLDERS, addresses_of, fronts, local_pods, senders
@@ -279,11 +280,12 @@ def _three_ways(world, mode, family, directory, tries, *, forwards=True):
         space = space_of([save], family, own or ["192.0.2.1", "2001:db8:99::1"])
         proof = proved.asked(save.rules(space), space)
         local = frozenset(str(ip_address(ip)) for ip in own)
-        tried = _try_all(node, rules, proof, known, tries, local, told=mode != "legacy")
+        asked = proof, BySave(node.fds["node"], mode, family, local)
+        tried = _try_all(node, rules, asked, known, tries, local, told=mode != "legacy")
         assert tried == len(tries)
 
 
-def _try_all(node, rules, proof, known, everything, local, *, told):
+def _try_all(node, rules, asked, known, everything, local, *, told):
     here = node.fds["node"]
     numbers, tried = ProbeNumbers(), 0
     find = rule_texts.finder(here, rules.texts)
@@ -312,11 +314,16 @@ def _try_all(node, rules, proof, known, everything, local, *, told):
             seen = seen_end(sightings, probe, local)
             fitting = [end for end in foreseen if holds(seen, end)]
             assert fitting, f"{probe}\nseen: {seen}\nforeseen: {foreseen}"
-            # A proof is about nodes that forward.
+            # Proofs and traces by saves are of nodes that forward.
             if node.forwards:
-                said = list(of_class(proof, packet, entry, probe, local))
+                said = list(of_class(asked[0], packet, entry, probe, local))
                 assert any(holds(seen, end) for end in said), (
                     f"{probe}\nseen: {seen}\nclass: {said}"
+                )
+            if node.forwards and not packet.recent:
+                said = list(asked[1].ends(probe, link))
+                assert any(holds(seen, end) for end in said), (
+                    f"{probe}\nseen: {seen}\nby save: {said}"
                 )
             if told:
                 ours = passages("node", events, links, find, partial(_is, probe))
