@@ -43,6 +43,8 @@ class _Everything(Exception):
 def changed_box(before: Sequence[Rules], after: Sequence[Rules], space: Space) -> Box | None:
     """A box with every packet that may be treated otherwise; None if there is none such.
     `()` is everything."""
+    if any(one.sets != two.sets for one, two in zip(before, after, strict=False)):
+        return ()
     if [type(one) for one in before] != [type(one) for one in after]:
         return ()
     try:

@@ -50,7 +50,9 @@ class Save(Struct, frozen=True):
         family = space.family
         found: list[Rules] = []
         if family in self.iptables:
-            found.append(IptablesRules(self.iptables[family], space))
+            saved = self.saved.get(family)
+            sets = saved.ipsets if saved is not None else {}
+            found.append(IptablesRules(self.iptables[family], space, sets))
         if family in self.nftables:
             found.append(NftablesRules(self.nftables[family], space))
         return found

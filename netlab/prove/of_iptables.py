@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from netlab.prove import ends, plain
+from netlab.prove import ends, plain, sets
 from netlab.prove.diagram import Place
 from netlab.prove.space import (
     DADDR,
@@ -45,6 +45,7 @@ from netlab.prove.steps import (
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import HOOKS, Ruleset
 from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
+from netlab.saves.ipsets import IpSet
 from netlab.simulation import icmp
 
 _PRIORITIES: Mapping[str, int] = {
@@ -64,8 +65,10 @@ def links(ruleset: Ruleset) -> set[str]:
 class IptablesRules(Rules):
     """Those of a ruleset."""
 
-    def __init__(self, ruleset: Ruleset, space: Space) -> None:
-        self.ruleset, self.space = ruleset, space
+    def __init__(
+        self, ruleset: Ruleset, space: Space, known: Mapping[str, IpSet] | None = None
+    ) -> None:
+        self.ruleset, self.space, self.sets = ruleset, space, known or {}
         self._chains: dict[tuple[str, str], Sequence[Step] | None] = {}
         self.hooks = self._hooks()
 
@@ -139,7 +142,7 @@ class IptablesRules(Rules):
     def taken_apart(self, table: str, number: int, text: str) -> Step:
         """The step that a rule is, read word by word."""
         rule = parse_rule(text)
-        asked = _Asked(self.space, rule)
+        asked = _Asked(self.space, rule, self.sets)
         return Step(
             number,
             tuple(asked.boxes),
@@ -227,8 +230,8 @@ _TARGETS: Mapping[str, Callable[[Rule, Space], Action]] = {
 class _Asked:
     """What all conditions of a rule come to."""
 
-    def __init__(self, space: Space, rule: Rule) -> None:
-        self._space = space
+    def __init__(self, space: Space, rule: Rule, known: Mapping[str, IpSet]) -> None:
+        self._space, self._sets = space, known
         self._conditions = rule.conditions
         self.boxes: list[Box] = [()]
         self.tests: list[Test] = []
@@ -262,6 +265,8 @@ class _Asked:
             self.remembers = not condition.negated
         elif option == "--ports":
             self._either_port(condition)
+        elif option == "--match-set":
+            self._in_set(condition)
         elif option in ("--icmp-type", "--icmpv6-type"):
             self._icmp(condition, "ipv4" if option == "--icmp-type" else "ipv6")
         elif option == "--syn":
@@ -286,6 +291,17 @@ class _Asked:
             self._field(SPORT, others)
             return
         ways: tuple[Box, ...] = (((DPORT, values),), ((DPORT, others), (SPORT, values)))
+        found = (both(box, way) for box in self.boxes for way in ways)
+        self.boxes = [box for box in found if box is not None]
+
+    def _in_set(self, condition: Condition) -> None:
+        ways = sets.boxes(condition.values, self._sets, self._space)
+        if condition.negated:
+            if any(len(box) > 1 for box in ways):
+                raise ValueError(condition.values[0])
+            for ((field, values),) in ways:
+                self._field(field, self._space.but(field, values))
+            return
         found = (both(box, way) for box in self.boxes for way in ways)
         self.boxes = [box for box in found if box is not None]
 

@@ -7,10 +7,12 @@ ip daddr . tcp dport vmap { 10.96.0.1 . 80 : goto web }     a step for each elem
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from netlab.prove.diagram import Place, State
 from netlab.prove.space import CT, UNTRACKED, Box, Values, has
+from netlab.saves.ipsets import IpSet
 
 
 class End(NamedTuple):
@@ -149,6 +151,8 @@ class Rules:
     """
 
     hooks: Mapping[str, Sequence[tuple[int, Hooked]]]
+    sets: Mapping[str, IpSet] = MappingProxyType({})
+    """Sets of ipset's that rules may ask."""
 
     def chain(self, table: str, name: str) -> Sequence[Step] | None:
         """The steps of a chain, None if there is none of that name."""

@@ -10,7 +10,8 @@ from msgspec import Struct, field
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.parse import parse_with_lines
-from netlab.saves import listing, listing_json, misprints
+from netlab.saves import ipsets, listing, listing_json, misprints
+from netlab.saves.ipsets import IpSet
 from netlab.saves.save import Remark, Save, SavedRules, Written
 from netlab.simulation.nftables import is_base
 
@@ -46,6 +47,7 @@ class _Reading(Struct):
     files: list[str] = field(default_factory=list)
     families: dict[Family, SavedRules] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    sets: dict[str, IpSet] = field(default_factory=dict)
 
     def add(self, file: str, text: str) -> None:
         self.files.append(file)
@@ -53,6 +55,9 @@ class _Reading(Struct):
             self._listed(listing_json.tables(text, file))
             return
         lines = text.splitlines()
+        if ipsets.is_ipsets(lines):
+            self.sets |= ipsets.read(lines, file)
+            return
         _check(lines, file)
         self.remarks += _warnings(lines, file)
         nft = _listing_lines(lines, file)
@@ -86,7 +91,10 @@ class _Reading(Struct):
                 rules.written[one.table.name, chain] = written
 
     def done(self) -> Save:
+        if self.sets and not self.families:
+            _refuse(self.files[0], 1, "has sets of ipset, and no rules")
         for rules in self.families.values():
+            rules.ipsets = self.sets
             _leave_out_twins(rules)
             self.remarks += _half_listed(rules)
         return Save(tuple(self.files), self.families, tuple(self.remarks))

@@ -12,6 +12,7 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.config import ModeName
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.nftables.model import TABLE, NftTable
+from netlab.saves.ipsets import IpSet
 
 Place = tuple[str, str]
 """A table and a chain in it."""
@@ -56,6 +57,8 @@ class SavedRules(Struct):
     ruleset: Ruleset = field(default_factory=Ruleset)
     tables: list[NftTable] = field(default_factory=list)
     written: dict[Place, Written] = field(default_factory=dict)
+    ipsets: Mapping[str, IpSet] = field(default_factory=dict)
+    """Those that were saved as well, which rules may ask."""
 
     def where(self, table: str, chain: str, number: int) -> str:
         """`node.save:88` of a rule, counted from 1, or (0) of a chain's policy; "" for one that is

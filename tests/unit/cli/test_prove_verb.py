@@ -256,6 +256,57 @@ def test_rules_that_nothing_reaches_are_found(spoken, file):
     assert "claimed twice: 10.96.0.10:80/tcp is claimed by default/web and by default/other" in out
 
 
+IPSETS = """\
+create bad hash:net family inet hashsize 1024 maxelem 65536
+add bad 10.9.0.0/16
+add bad 10.9.8.0/24 nomatch
+create pairs hash:ip,port family inet hashsize 1024 maxelem 65536 timeout 300
+add pairs 10.244.2.2,tcp:8080 timeout 17
+create ports bitmap:port range 0-65535
+add ports 8080-8090
+create both list:set size 8
+add both bad
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked_", "holds", "said"),
+    [
+        ("--match-set bad src -j DROP", False, "from 10.9.0.0/21, 10.9.9.0-10.9.255.255"),
+        ("! --match-set bad src -j ACCEPT", True, ""),
+        ("--match-set pairs dst,dst -j DROP", False, "dropped (node.save:5) (1/2)"),
+        ("--match-set pairs src,src -j DROP", False, "from 10.244.2.2 port 8080"),
+        ("--match-set ports dst -j DROP", False, "dropped (node.save:5)"),
+        ("--match-set both src -j DROP", False, "from 10.9.0.0/21, 10.9.9.0-10.9.255.255"),
+        ("! --match-set pairs dst,dst -j DROP", False, "open"),
+        ("--match-set nobody dst -j DROP", False, "open"),
+    ],
+)
+def test_sets_of_ipset_are_asked_when_they_are_given(asked_, holds, said, spoken, file):
+    path = file(save(WEB, filters=[f"-A FORWARD -m set {asked_}"]))
+    sets = file(IPSETS, "ipset.save")
+    code, out, err = spoken(*asked(path, "svc/web:80", "reachable", "--save", sets))
+    assert code == int(not holds), out + err
+    assert said in out.replace(str(path), "node.save")
+    alone = spoken(*asked(path, "svc/web:80", "reachable"))[1]
+    assert "not understood: 1 rule" in alone
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("create a hash:ip\nad a 10.0.0.1\n", "ipset.save:2: 'ad a 10.0.0.1' is no line"),
+        ("create a hash:ip\nadd b 10.0.0.1\n", "ipset.save:2: 'add b 10.0.0.1' is no line"),
+        ("create a hash:ip\n", "ipset.save:1: has sets of ipset, and no rules"),
+    ],
+)
+def test_what_is_no_ipset_save_is_refused_with_its_line(text, said, spoken, file):
+    code, out, err = spoken(*asked(file(text, "ipset.save"), "any", "none"))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "hint: " in err
+
+
 SEVERAL = {
     "halves": (["-d 10.0.0.0/9 -j ACCEPT", "-d 10.128.0.0/9 -j DROP"], "-d 10.0.0.0/8 -j ACCEPT",
                True),
