@@ -69,7 +69,7 @@ class IptablesRules(Rules):
         self, ruleset: Ruleset, space: Space, known: Mapping[str, IpSet] | None = None
     ) -> None:
         self.ruleset, self.space, self.sets = ruleset, space, known or {}
-        self._chains: dict[tuple[str, str], Sequence[Step] | None] = {}
+        super().__init__()
         self.hooks = self._hooks()
 
     def _hooks(self) -> dict[str, list[tuple[int, Hooked]]]:
@@ -82,14 +82,6 @@ class IptablesRules(Rules):
                     hooked = Hooked(table, hook, table == "nat", chain.policy == "DROP", self)
                     found.setdefault(hook, []).append((_SOURCE_NAT if late else priority, hooked))
         return found
-
-    def chain(self, table: str, name: str) -> Sequence[Step] | None:
-        """See `Rules`."""
-        key = (table, name)
-        if key not in self._chains:
-            found = self.ruleset.chain(table, name)
-            self._chains[key] = None if found is None else self._steps(table, found.rules)
-        return self._chains[key]
 
     def names(self) -> Iterator[tuple[str, str]]:
         """See `Rules`."""
@@ -104,7 +96,7 @@ class IptablesRules(Rules):
         return {key for key in keys if self.texts(key) != other.texts(key)}
 
     def texts(self, key: tuple[str, str]) -> tuple[str, ...] | None:
-        """A chain's rules."""
+        """See `Rules`."""
         chain = self.ruleset.chain(*key)
         return chain.rules if chain is not None else None
 
@@ -133,7 +125,8 @@ class IptablesRules(Rules):
         assert chain is not None
         return chain.rules[place.number - 1] if place.number else f"policy {chain.policy}"
 
-    def _steps(self, table: str, texts: Sequence[str]) -> list[Step]:
+    def steps(self, table: str, texts: Sequence[str]) -> list[Step]:
+        """See `Rules`."""
         return [self._step(table, number, text) for number, text in enumerate(texts, 1)]
 
     def _step(self, table: str, number: int, text: str) -> Step:

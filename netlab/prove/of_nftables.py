@@ -56,7 +56,7 @@ class NftablesRules(Rules):
         self.tables, self.space = tables, space
         self._by_name = {table.name: table for table in tables}
         self._sets = {table.name: Sets(table) for table in tables}
-        self._chains: dict[tuple[str, str], Sequence[Step] | None] = {}
+        super().__init__()
         self.hooks = {
             hook: [
                 (
@@ -67,14 +67,6 @@ class NftablesRules(Rules):
             ]
             for hook, chains in base_chains(tables).items()
         }
-
-    def chain(self, table: str, name: str) -> Sequence[Step] | None:
-        """See `Rules`."""
-        key = (table, name)
-        if key not in self._chains:
-            found = self._by_name[table].chains.get(name)
-            self._chains[key] = None if found is None else self._steps(table, found.rules)
-        return self._chains[key]
 
     def names(self) -> Iterator[tuple[str, str]]:
         """See `Rules`."""
@@ -102,16 +94,16 @@ class NftablesRules(Rules):
         """Whether a chain looks something up in one of these."""
         return any(
             f"@{name}" in text
-            for text in self.texts(key)
+            for text in self.texts(key) or ()
             for table, name in sets
             if table == key[0]
         )
 
-    def texts(self, key: tuple[str, str]) -> tuple[str, ...]:
-        """A chain's rules."""
+    def texts(self, key: tuple[str, str]) -> tuple[str, ...] | None:
+        """See `Rules`."""
         table = self._by_name.get(key[0])
         chain = table.chains.get(key[1]) if table is not None else None
-        return chain.rules if chain is not None else ()
+        return chain.rules if chain is not None else None
 
     def leads(self) -> Iterator[tuple[tuple[str, str], str]]:
         """See `Rules`."""
@@ -130,7 +122,9 @@ class NftablesRules(Rules):
     def translations(self) -> Iterator[tuple[int | None, int | None]]:
         """See `Rules`."""
         for table, name in self.names():
-            if any("dnat" in text or "redirect" in text for text in self.texts((table, name))):
+            if any(
+                "dnat" in text or "redirect" in text for text in self.texts((table, name)) or ()
+            ):
                 for step in self.chain(table, name) or ():
                     yield from _translations(step.actions)
 
@@ -139,6 +133,7 @@ class NftablesRules(Rules):
         chain = self._by_name[place.table].chains[place.chain]
         return chain.rules[place.number - 1] if place.number else chain.header
 
-    def _steps(self, table: str, texts: Sequence[str]) -> list[Step]:
+    def steps(self, table: str, texts: Sequence[str]) -> list[Step]:
+        """See `Rules`."""
         reader = Reader(self._sets[table], self.space)
         return [step for number, text in enumerate(texts, 1) for step in reader.steps(number, text)]

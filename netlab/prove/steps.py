@@ -154,8 +154,23 @@ class Rules:
     sets: Mapping[str, IpSet] = MappingProxyType({})
     """Sets of ipset's that rules may ask."""
 
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Sequence[Step] | None] = {}
+
     def chain(self, table: str, name: str) -> Sequence[Step] | None:
-        """The steps of a chain, None if there is none of that name."""
+        """The steps of a chain, None if there is none of that name; read once."""
+        key = (table, name)
+        if key not in self._known:
+            texts = self.texts(key)
+            self._known[key] = None if texts is None else self.steps(table, texts)
+        return self._known[key]
+
+    def texts(self, key: tuple[str, str]) -> tuple[str, ...] | None:
+        """A chain's rules as their program writes them, by its table and name."""
+        raise NotImplementedError
+
+    def steps(self, table: str, texts: Sequence[str]) -> list[Step]:
+        """What rules of a table come to."""
         raise NotImplementedError
 
     def names(self) -> Iterator[tuple[str, str]]:
