@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, write: Write) -> int:
 
 
 _SENDING = (
-    "dry", "follow", "count", "http", "payload", "pcap", "about", "lab", "filename", "selector",
+    "dry", "follow", "count", "http", "payload", "pcap", "lab", "filename", "selector",
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """A save is no lab: nothing is sent, and its rules are asked of a first packet."""
     for option in _SENDING:
         if getattr(arguments, option, None):
-            name = {"about": "why-not", "filename": "f"}.get(option, option)
+            name = {"filename": "f"}.get(option, option)
             dashes = "-" if len(name) == 1 else "--"
             raise UsageError(f"{dashes}{name} does not go with --from-save", hint=_EXAMPLE)
     if arguments.ct != "new":
@@ -76,10 +76,25 @@ def _story(arguments: argparse.Namespace) -> Story:
     rules = given.rules_for(probe.dst)
     node = given.node(arguments.comes_in_by, arguments.leaves_by)
     try:
-        return told(probe, rules, node, given.world, given.save.files, given.find)
+        story = told(probe, rules, node, given.world, given.save.files, given.find)
+        return _with_turns(story, arguments, given) if arguments.about else story
     except DanglingJump as error:
         files = ", ".join(given.save.files)
         raise InputError([Problem(files, 0, "", error.message, _WHOLE)]) from None
+
+
+def _with_turns(story: Story, arguments: argparse.Namespace, given: Given) -> Story:
+    """With why the packet did not come by what it is asked about."""
+    from msgspec.structs import replace
+
+    from netlab.trace.saved_rules import RulesOfSave
+    from netlab.trace.whynot import why_not
+
+    rules = RulesOfSave(given.rules_for(story.probe.dst))
+    namespace = arguments.namespace or "default"
+    about, visits = arguments.about, story.there
+    turns = why_not(about, visits, lambda _: rules, given.world, namespace)
+    return replace(story, turns=tuple(turns))
 
 
 def _probe(arguments: argparse.Namespace, given: Given) -> ProbePacket:

@@ -44,6 +44,20 @@ def test_a_packet_is_traced(spoken: Spoken) -> None:
     assert "delivered to 10.244.0.21:8080, 1 of 3 possible ends" in out
 
 
+def test_why_a_packet_did_not_come_by_a_rule_of_a_save(spoken: Spoken) -> None:
+    here = ("trace", "--from-save", WORLD / "expected.v4", "--objects", OBJECTS, "--packet")
+    asked = (*here, "tcp 192.168.1.77:40000 > 10.96.31.10:81", "--node", "worker-1", "-o", "json")
+    code, out, _ = spoken(*asked, "--why-not", "svc/storefront", "-n", "shop")
+    assert code == 0
+    assert any("81" in one["words"] for one in json.loads(out)["whyNot"])
+    code, out, _ = spoken(*asked, "--why-not", "nat/KUBE-SERVICES/1")
+    (turn,) = json.loads(out)["whyNot"]
+    assert (turn["chain"], turn["number"], turn["taken"]) == ("KUBE-SERVICES", 1, False)
+    code, out, err = spoken(*asked, "--why-not", "nat/NOBODY/1")
+    assert (code, out) == (2, "")
+    assert "there is no rule nat/NOBODY/1" in err
+
+
 def test_objects_name_what_is_there(spoken: Spoken) -> None:
     code, out, err = spoken(
         "trace", "--from-save", DOCKER, "--objects", OBJECTS, "--packet", PACKET, "-o", "json"
