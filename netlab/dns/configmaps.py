@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from netlab.dns.corefile import LAST_PORT, CorefileError, blocks, forwarded, server, zones_of
+from netlab.dns.corefile import (
+    LAST_PORT,
+    CorefileError,
+    blocks,
+    forwarded,
+    is_zone,
+    server,
+    zones_of,
+)
 from netlab.dns.forwarding import NO_FORWARDING, Block, Forwarding
 from netlab.dns.terms import LONGEST_TTL, OWN_TTL, PAGES, PagePlace, Terms
 from netlab.workload.inside.corefile import Directive, Lacking, Malformed, ServerBlock
@@ -179,7 +187,7 @@ def _read(directive: Directive, zones: Sequence[str], reading: _Reading) -> None
 def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
     base, targets = forwarded(directive)
     found = [each for word in targets for each in _servers(word, directive.line, reading)]
-    for zone in zones if base == "." else [base.lower().rstrip(".")]:
+    for zone in zones if base == "." else [base]:
         if zone == reading.domain:
             reading.note(directive.line, f"zone {zone} is not forwarded: {_OWN_HINT}")
         else:
@@ -284,9 +292,8 @@ STUBS, UPSTREAMS = "stubDomains", "upstreamNameservers"
 def of_kube_dns(data: Mapping[str, str], domain: str) -> Forwarding:
     """What the data of a ConfigMap `kube-dns` asks for; `CorefileError` for what is malformed."""
     notes = [f"{key} is left out" for key in data if key not in (STUBS, UPSTREAMS)]
-    stubs = json_of(data, STUBS, dict)
     zones = {}
-    for zone, servers in (stubs or {}).items():
+    for zone, servers in stubs_of(data).items():
         name = zone.lower().strip(".")
         if name == domain:
             notes.append(f"{STUBS}: {zone} is left out: {_OWN_HINT}")
@@ -297,13 +304,22 @@ def of_kube_dns(data: Mapping[str, str], domain: str) -> Forwarding:
     return Forwarding(tuple(zones.items()), outside, tuple(notes))
 
 
+def stubs_of(data: Mapping[str, str]) -> Mapping[str, object]:
+    """The servers of each stub domain; `CorefileError` for what is no domain."""
+    found: Mapping[str, object] = json_of(data, STUBS, dict) or {}
+    for zone in found:
+        if not is_zone(zone.lower().strip(".")):
+            raise CorefileError(f"{STUBS}: invalid domain name: {json.dumps(zone)}")
+    return found
+
+
 def json_of(data: Mapping[str, str], key: str, kind: type) -> Any:
     """The value of a key, None if there is none; `CorefileError` for another kind of value."""
     if not data.get(key, "").strip():
         return None
     try:
         found = json.loads(data[key])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorefileError(f"{key}: no JSON: {error}") from None
     if not isinstance(found, kind):
         wanted = "an object of lists" if kind is dict else "a list"

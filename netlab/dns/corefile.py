@@ -155,6 +155,7 @@ def _read(block: ServerBlock, reading: _Reading) -> None:
             read(directive, zones, reading)
 
 
+_ZONE = re.compile(r"\.|[a-z0-9_*-]+(\.[a-z0-9_*-]+)*")
 _KEY = re.compile(r"(?:dns://)?(?P<zone>\[?[^:]*?\]?|[0-9a-f:]+/\d+)(?::(?P<port>\d+))?")
 
 
@@ -169,9 +170,17 @@ def zones_of(key: str, line: int) -> Iterable[str]:
     if zone.startswith("("):
         raise CorefileError(f"Corefile:{line}: the node's cache reads no snippets")
     try:
-        return reverse_zones(zone) if "/" in zone else [zone or "."]
+        found_zones = reverse_zones(zone) if "/" in zone else [zone or "."]
     except ValueError:
-        raise CorefileError(f"Corefile:{line} - Error during parsing: '{key}' is no zone") from None
+        found_zones = []
+    if not found_zones or not is_zone(found_zones[0]):
+        raise CorefileError(f"Corefile:{line} - Error during parsing: '{key}' is no zone")
+    return found_zones
+
+
+def is_zone(text: str) -> bool:
+    """Whether it can stand for a zone, also in a line of dnsmasq's, where `/` parts zones."""
+    return _ZONE.fullmatch(text) is not None
 
 
 def _bind(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
@@ -211,13 +220,19 @@ def forwarded(directive: Directive) -> tuple[str, Sequence[str]]:
             f"Corefile:{directive.line} - Error during parsing: Wrong argument count or unexpected "
             "line ending after 'forward'"
         )
-    return directive.words[1], directive.words[2:]
+    base = directive.words[1].lower().rstrip(".") or "."
+    if not is_zone(base):
+        raise CorefileError(
+            f"Corefile:{directive.line} - Error during parsing: unable to normalize "
+            f"'{directive.words[1]}'"
+        )
+    return base, directive.words[2:]
 
 
 def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
     base, targets = forwarded(directive)
     found = [server for word in targets for server in _servers(word, directive, reading)]
-    for zone in zones if base == "." else [base.rstrip(".")]:
+    for zone in zones if base == "." else [base]:
         if zone in reading.servers:
             raise CorefileError(
                 f"Corefile:{directive.line}: zone {zone} is forwarded twice, and goes one way"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from netlab.dns.configmaps import STUBS, UPSTREAMS, json_of
+from netlab.dns.configmaps import STUBS, UPSTREAMS, json_of, stubs_of
 from netlab.dns.corefile import OUTSIDE, CorefileError, server
 
 PATH = "/etc/kube-dns"
@@ -26,7 +26,7 @@ _TTL = 30
 def rendered(template: str, data: Mapping[str, str], addresses: Sequence[str]) -> str:
     """The Corefile for a cache at these addresses; `CorefileError` for data that node-cache would
     not take."""
-    stubs, upstreams = json_of(data, STUBS, dict) or {}, json_of(data, UPSTREAMS, list) or []
+    stubs, upstreams = stubs_of(data), json_of(data, UPSTREAMS, list) or []
     text = template
     if upstreams:
         servers = " ".join(_checked(upstreams, UPSTREAMS))

@@ -55,6 +55,9 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+_DEEPEST = 20
+"""How many braces may stand in each other. What plugins there are need three."""
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s]+')
 
 
@@ -90,13 +93,18 @@ def _lines(text: str) -> Iterator[list[str]]:
         yield words
 
 
-def _directives(reader: Iterator[tuple[int, list[str]]], opened: int) -> Iterator[Directive]:
+def _directives(
+    reader: Iterator[tuple[int, list[str]]], opened: int, depth: int = 1
+) -> Iterator[Directive]:
     """Those up to the brace that closes."""
+    if depth > _DEEPEST:
+        raise Malformed(f"Corefile:{opened} - Error during parsing: braces nested too deep")
     for number, words in reader:
         if words == ["}"]:
             return
         if words[-1] == "{":
-            yield Directive(number, tuple(words[:-1]), tuple(_directives(reader, number)))
+            below = tuple(_directives(reader, number, depth + 1))
+            yield Directive(number, tuple(words[:-1]), below)
         elif words[-1] == "}" and words[0] != "}":  # the last one stands beside it
             yield Directive(number, tuple(words[:-1]))
             return

@@ -125,6 +125,9 @@ def test_what_is_not_done_is_said_by_its_line() -> None:
         (".:53 {\n  cache {\n more\n }\n}", "Corefile:3 - Error during parsing: unknown property"),
         (".:53 {\n  health :0\n}", "Corefile:2 - Error during parsing: address :0: invalid port"),
         (".:1053 {\n  errors\n}", "Corefile:1: .:1053: the"),
+        (". {\n" * 3000, "Corefile:21 - Error during parsing: braces nested too deep"),
+        (". {\n  forward x/cluster.local 1.1.1.1\n}", "Corefile:2 - Error during parsing: unable"),
+        ('"a b" {\n  forward . 1.1.1.1\n}', "Corefile:1 - Error during parsing: 'a b' is no zone"),
     ],
 )  # fmt: skip
 def test_what_coredns_would_not_begin_with(text: str, words: str) -> None:
@@ -161,6 +164,9 @@ def test_what_of_kube_dns_form_is_not_done() -> None:
         ({"stubDomains": "{"}, "stubDomains: no JSON: "),
         ({"stubDomains": "[]"}, "stubDomains: an object of lists of addresses is needed"),
         ({"stubDomains": '{"a.test": "1.2.3.4"}'}, "stubDomains: a.test: a list of addresses"),
+        ({"stubDomains": '{"a\\nserver=/b/": ["1.2.3.4"]}'}, "stubDomains: invalid domain name: "),
+        ({"stubDomains": '{"x/cluster.local": ["1.2.3.4"]}'}, "stubDomains: invalid domain name: "),
+        ({"upstreamNameservers": "[" * 100_000}, "upstreamNameservers: no JSON: "),
         ({"upstreamNameservers": '"8.8.8.8"'}, "upstreamNameservers: a list of addresses"),
     ],
 )

@@ -72,6 +72,8 @@ def test_its_own_addresses_stand_in_their_place() -> None:
         ({"stubDomains": '{"a.test": "10.0.0.1"}'}, "stubDomains: a.test: a list of addresses"),
         ({"stubDomains": '{"a.test": []}'}, "stubDomains: a.test: a list of addresses"),
         ({"stubDomains": '{"a.test": ["ns.test"]}'}, "stubDomains: a.test: ns.test is no address"),
+        ({"stubDomains": "[" * 100_000}, "stubDomains: no JSON"),
+        ({"stubDomains": '{"a {\\n}\\nb": ["10.0.0.1"]}'}, "stubDomains: invalid domain name"),
         ({"upstreamNameservers": '{"a": 1}'}, "upstreamNameservers: a list"),
         ({"upstreamNameservers": '["1.2.3"]'}, "upstreamNameservers: 1.2.3 is no address"),
     ],
