@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from netlab.network import plan
 from netlab.objects import meta
 from netlab.objects.endpointslices import service_key
 from netlab.objects.hostports import mappings
@@ -167,7 +168,8 @@ def world_of(
 
 
 def _machines(lab: Lab, netns: Callable[[str], Path]) -> list[Place]:
-    places = [Place("internet", "internet", netns("internet"), lab.external.gateway_ips)]
+    outside = (*lab.external.gateway_ips, *plan.web_ips(lab))
+    places = [Place("internet", "internet", netns("internet"), outside)]
     for client in lab.external.clients:
         places.append(Place(client.name, "client", netns(client.name), client.ips))
     for node in lab.nodes:

@@ -113,6 +113,12 @@ def test_places_have_names_namespaces_and_addresses(world: World) -> None:
     assert "10.244.0.1" in world.places["worker001"].addresses
 
 
+def test_the_internet_has_its_gateway_and_then_the_addresses_of_its_pages(world: World) -> None:
+    gateway, *pages = world.places["internet"].addresses
+    assert (gateway, world.owner("198.51.100.1")) == ("172.16.110.1", "internet")
+    assert pages == ["198.51.100.1"]
+
+
 def test_a_service_by_address_and_by_name(world: World) -> None:
     by_address = made(world, Target(service="web", port="http"), endpoints="all")
     assert (by_address.targets, by_address.name) == ((("10.96.0.7", 80),), "")
