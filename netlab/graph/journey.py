@@ -32,7 +32,7 @@ def journey(story: Story) -> Picture:
         if len(stay.boxes) > 1
     )
     alone = [_named(stay) for stay in stays if len(stay.boxes) == 1]
-    end = Box("end", tuple(_end(story)), _END_KINDS[story.verdict])
+    end = Box("end", tuple(_end(story)), _end_kind(story))
     way = [box for stay in stays for box in stay.boxes] + [end]
     return Picture(
         title=f"{story.sender}: ".removeprefix(": ")
@@ -57,6 +57,12 @@ _END_KINDS: dict[str, BoxKind] = {
     "lost": "bad",
     "open": "hop",
 }
+
+
+def _end_kind(story: Story) -> BoxKind:
+    """What came where nobody listens arrived, and is no good end."""
+    turned_away = story.journey.outcome in ("refused", "unreachable")
+    return "bad" if turned_away else _END_KINDS[story.verdict]
 
 
 def _stays(story: Story) -> Iterator[_Stay]:
@@ -109,7 +115,7 @@ def _end(story: Story) -> Iterator[str]:
     elif went.delivered is not None:
         yield f"delivered to {went.delivered_at} ({went.delivered})"
     else:
-        yield f"{observed(went)} after {went.last}"
+        yield f"{observed(went)} " + (f"after {went.last}" if went.hops else "before it left")
     if went.note:
         yield went.note
     yield from (str(cause) for cause in story.causes)

@@ -8,10 +8,12 @@ Where there are many pods, those of a workload on a node are one box.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from netlab.graph.model import Arrow, Box, Group, Picture
+from netlab.graph.model import Arrow, Box, BoxKind, Group, Picture
 from netlab.objects import meta
 from netlab.objects.endpointslices import service_key
 from netlab.objects.lab import Lab
@@ -53,7 +55,8 @@ class _Pods(Struct):
         many = f"{len(self.pods)} pods" if len(self.pods) > 1 else ""
         said = ", ".join([*addresses[:_FEW], *more])
         lines = (self.name, many, said, _state(self.pods))
-        return Box(self.key, tuple(filter(None, lines)), "pod")
+        kind: BoxKind = "pod" if any(map(meta.is_ready, self.pods)) else "bad"
+        return Box(self.key, tuple(filter(None, lines)), kind)
 
 
 def topology(lab: Lab, objects: Objects, *, folded: bool | None = None) -> Picture:
@@ -69,7 +72,7 @@ def topology(lab: Lab, objects: Objects, *, folded: bool | None = None) -> Pictu
         title=f"lab {lab.name}: {lab.proxy_mode} mode, pods {', '.join(lab.pod_cidrs)}, "
         f"Services {', '.join(lab.service_cidrs)}",
         groups=(outside, *_nodes(lab, found)),
-        boxes=tuple(map(service_box, services)) + tuple(_homeless(lab, found)),
+        boxes=(*_services(services, objects), *_homeless(lab, found)),
         arrows=(
             *_wires(lab),
             *_placed(lab, found),
@@ -107,6 +110,20 @@ def _nodes(lab: Lab, found: Sequence[_Pods]) -> Iterator[Group]:
 def _homeless(lab: Lab, found: Sequence[_Pods]) -> Iterator[Box]:
     names = {node.name for node in lab.nodes}
     yield from (each.box() for each in found if each.node not in names)
+
+
+def _services(services: Sequence[Service], objects: Objects) -> Iterator[Box]:
+    """Whom nobody answers for stands out."""
+    ready: dict[str, bool] = {}
+    for slice_ in objects.slices:
+        key = service_key(slice_) or ""
+        which = [_is_ready(each) for each in slice_.get("endpoints") or []]
+        ready[key] = ready.get(key, False) or any(which)
+    for service in services:
+        box = service_box(service)
+        if not ready.get(meta.key(service)):
+            box = replace(box, lines=(*box.lines, "no endpoint is ready"), kind="bad")
+        yield box
 
 
 def service_box(service: Service) -> Box:
@@ -171,12 +188,16 @@ def _backed(objects: Objects, owners: Mapping[str, str]) -> Iterator[Arrow]:
         for endpoint in slice_.get("endpoints") or []:
             for address in endpoint.get("addresses") or []:
                 if address in owners:
-                    ready = (endpoint.get("conditions") or {}).get("ready") is not False
+                    ready = _is_ready(endpoint)
                     pair = owners[address], f"service {service_key(slice_)}"
                     pairs.setdefault(pair, []).append(ready)
     for (owner, service), which in pairs.items():
         label = "" if all(which) else f"{sum(which)} of {len(which)} ready"
         yield Arrow(owner, service, label, "backs")
+
+
+def _is_ready(endpoint: Mapping[str, Any]) -> bool:
+    return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
 def _together(pods: Sequence[Pod], *, fold: bool) -> Iterator[_Pods]:

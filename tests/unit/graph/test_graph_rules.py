@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from netlab.graph.journey import journey
 from netlab.graph.model import Picture, boxes
 from netlab.graph.rules import Tree, rules
 from netlab.trace.saved import read
+from netlab.trace.story import Story
 from netlab.view.rules import Branch
 
 SAVED = Path(__file__).parents[1] / "trace/service.json"
@@ -21,6 +24,11 @@ SERVICE = Branch("nat", "KUBE-SERVICES", "", "to 10.96.0.7 → SVC", 3, None, "S
 NODE_PORT = Branch("nat", "KUBE-NODEPORTS", "", "tcp port 30080 → EXT", 0, None, "EXT",
                    [Branch("nat", "EXT", "", "mark for masquerade", 0),
                     Branch("nat", "EXT", "", "→ SVC", 0, None, "SVC", ENDS)])  # fmt: skip
+
+
+def _end(story: Story) -> str:
+    (end,) = (one for one in boxes(journey(story)) if one.key == "end")
+    return end.kind
 
 
 def arrows(picture: Picture) -> list[tuple[str, str, str]]:
@@ -75,3 +83,12 @@ def test_a_journey() -> None:
     assert found[back[0].tail].lines[0].startswith("default/hostname-")
     assert found[back[-1].head].lines[0] == "default/client-pod"
     assert len(back) == 7
+
+
+def test_a_journey_to_where_nobody_listens_ends_badly() -> None:
+    story = read(SAVED.read_bytes(), "t").story
+    assert _end(story) == "good"
+    assert _end(replace(story, journey=replace(story.journey, outcome="refused"))) == "bad"
+    nowhere = replace(story.journey, outcome="timeout", delivered=None, hops=())
+    (end,) = boxes(journey(replace(story, journey=nowhere)))
+    assert end.lines[0] == "lost before it left"

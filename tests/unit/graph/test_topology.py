@@ -80,7 +80,9 @@ def test_a_small_lab() -> None:
     assert box(picture, "web-1").lines == ("web-1", "10.244.1.2")
     assert box(picture, "web-2").lines == ("web-2", "10.244.1.3", "not ready")
     assert box(picture, "web").lines == ("web", "10.96.0.7", "80/TCP, nodes' 30080")
-    assert box(picture, "head").lines[1] == "headless"
+    assert box(picture, "head").lines[1:] == ("headless", "80/TCP", "no endpoint is ready")
+    kinds = [box(picture, name).kind for name in ("web-1", "web-2", "web", "head")]
+    assert kinds == ["pod", "bad", "service", "bad"]
     assert not [one for one in boxes(picture) if one.lines[0] == "away"]
     assert box(picture, "n2").lines[1].startswith("eth0 10.")
     assert arrows(picture, "backs") == [("web-1", "web", ""), ("web-2", "web", "0 of 1 ready")]
@@ -111,7 +113,8 @@ def test_replicas_are_one_box_where_there_are_many() -> None:
         Arrow("pods n2 web ", "service default/front", "", "backs")
     ]
     each = topology(LAB, objects, folded=False)
-    assert len([one for one in boxes(each) if one.kind == "pod"]) == MANY + 1
+    kinds = [one.kind for one in boxes(each) if one.lines[0].startswith("web-")]
+    assert (kinds.count("pod"), kinds.count("bad")) == (MANY - 2, 3)
     columns = [column for column in each.columns if column]
     assert list(map(len, columns)) == [8, 8, 8, 1]
     assert len(topology(LAB, Objects(many[:2]), folded=True).groups[-1].groups[0].boxes) == 1
