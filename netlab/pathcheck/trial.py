@@ -324,12 +324,15 @@ def _port(key: str, service: Service, check: PathCheck) -> ServicePort:
     """The Service's port that is meant; one it does not have is asked for as it stands."""
     wanted, protocol = check.target.port, cast(PortProtocol, check.target.protocol)
     ports = meta.spec(service).get("ports") or []
-    if wanted is None and len(ports) == 1:
-        return ports[0]
     same = [port for port in ports if (port.get("protocol") or "TCP") == protocol]
     if wanted is None:
         if len(same) == 1:
             return same[0]
+        if len(ports) == 1 and protocol == "TCP":  # nobody may have said so
+            return ports[0]
+        if ports and not same and protocol != "TCP":
+            have = ", ".join(f"{one['port']}/{one.get('protocol') or 'TCP'}" for one in ports)
+            raise CannotRun(f"the Service {key} has no {protocol} port", hint=f"it has {have}")
         raise CannotRun(f"the Service {key} has {len(ports)} ports", hint="write to.port: which")
     matching = [port for port in same if wanted in (port.get("name"), port.get("port"))]
     if matching:

@@ -43,6 +43,9 @@ def check_of_service(sender: str, service: Service, port: str, world: World) -> 
     a name, or "" for its first."""
     space, spec = meta.namespace(service), meta.spec(service)
     found = sender_of(sender, world, space)
+    if spec.get("type") == "ExternalName" and not port and not spec.get("ports"):
+        alias = f"{meta.name(service)} is another name for {spec.get('externalName')}"
+        raise UsageError(f"{alias}, and has no ports", hint=f"{meta.name(service)}:80 says which")
     known: list[Any] = list(spec.get("ports") or [{"port": 0}])
     wanted = [one for one in known if port in ("", str(one["port"]), one.get("name"))]
     target = Target(

@@ -122,6 +122,8 @@ def _agreed(story: Story) -> str:
         return f"the rules leave it open: {'; '.join(story.agreement.open)}"
     if not story.told:
         return "the packet ended where the rules send it; legacy iptables tells no more"
+    if not story.agreement.steps:
+        return "kernel and simulator agree: no rule met it"
     return f"kernel and simulator agree in all {story.agreement.steps} rules"
 
 
@@ -239,9 +241,15 @@ def _end(story: Story) -> Iterator[str]:
         if journey.outcome in ("refused", "unreachable"):
             yield f"  and refused there: {journey.note}"
     elif journey.outcome in ("refused", "unreachable"):
-        yield f"refused after {journey.last}: {journey.note}"
+        yield f"refused {_until(story)}: {journey.note}"
     else:
-        yield f"lost after {journey.last}" + (f": {journey.note}" if journey.note else "")
+        yield f"lost {_until(story)}" + (f": {journey.note}" if journey.note else "")
+
+
+def _until(story: Story) -> str:
+    """Where it was seen last; nobody sees what finds no neighbour to go to."""
+    journey = story.journey
+    return f"after {journey.last}" if journey.hops else f"before it left {story.sender}"
 
 
 def _share(story: Story) -> str:

@@ -212,6 +212,7 @@ def test_a_deployment_sends_from_a_ready_pod_and_its_node_is_meant(world: World)
         (Target(service="nope"), "pod box", "there is no Service default/nope"),
         (Target(service="web"), "pod box", "has 2 ports"),
         (Target(service="web", port="x"), "pod box", "has no TCP port x"),
+        (Target(service="sctp", protocol="UDP"), "pod box", "sctp has no UDP port"),
         (Target(service="web", node="worker009", port=80), "pod box", "no running node worker009"),
         (Target(pod="gone", port=80), "pod box", "no running pod default/gone"),
         (Target(address="1.1.1.1", port=80), "client nobody", "no running client nobody"),

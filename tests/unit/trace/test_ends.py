@@ -8,8 +8,9 @@ import pytest
 
 from netlab.errors import UsageError
 from netlab.objects.pathcheck import Sender, Target
+from netlab.objects.types import Service
 from netlab.pathcheck.world import Place, World
-from netlab.trace.ends import check_of
+from netlab.trace.ends import check_of, check_of_service
 
 WORLD = World(
     places={
@@ -69,6 +70,15 @@ def test_targets(word: str, target: Target) -> None:
 def test_who_is_outside_asks_for_nodes_as_they_are_seen_there() -> None:
     assert ends("laptop", "node/n1:30080")[1].node_address == "external"
     assert ends("laptop", "web:80")[1] == Target(address="web", port=80)
+
+
+def test_an_external_name_is_asked_by_a_port_that_is_said() -> None:
+    spec = {"type": "ExternalName", "externalName": "db.example.org"}
+    named = {"name": "db", "namespace": "default"}
+    service: Service = {"metadata": named, "spec": spec}  # type: ignore[typeddict-item]
+    assert check_of_service("box", service, "5432", WORLD).target.port == 5432
+    with pytest.raises(UsageError, match="db is another name for"):
+        check_of_service("box", service, "", WORLD)
 
 
 def test_words_that_mean_nothing() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.errors import InputError
 from netlab.trace.document import document
@@ -41,6 +42,15 @@ def test_what_was_saved_before_there_were_more_fields_is_told() -> None:
         "reply": None,
     }
     assert "kernel and simulator agree in all 17 rules" in "\n".join(trace.lines(story))
+
+
+def test_what_nobody_saw_leave_is_lost_where_it_began() -> None:
+    story = read(EARLIER, "t.json").story
+    nowhere = replace(story.journey, outcome="timeout", delivered=None, hops=())
+    none = replace(story.agreement, steps=0)
+    told = "\n".join(trace.lines(replace(story, journey=nowhere, agreement=none)))
+    assert "\nlost before it left default/client-pod\n" in told
+    assert told.endswith("kernel and simulator agree: no rule met it")
 
 
 @pytest.mark.parametrize(
