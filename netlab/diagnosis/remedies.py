@@ -21,7 +21,7 @@ _REMEDIES: Mapping[str, str] = {
     "ClusterIPFromOutside": (
         'netlab patch svc {name}{space} -p \'{{"spec":{{"type":"NodePort"}}}}\''
     ),
-    "ConnectionRefused": _EDIT + "    # targetPort, or the program's own port",
+    "ConnectionRefused": _EDIT + "    # targetPort, protocol, or the program's own port",
     "ExternalNameIsAddress": _EDIT + "    # spec.externalName",
     "LeftToAnotherProxy": (
         "netlab label svc {name}{space} service.kubernetes.io/service-proxy-name-"
@@ -34,7 +34,7 @@ _REMEDIES: Mapping[str, str] = {
     "NoPodYet": "netlab get deploy,rs,ds,sts,pods{space}",
     "NoPortOfName": _EDIT + "    # targetPort",
     "NoSuchPort": "netlab get svc {name}{space}    # its ports",
-    "NobodyListens": _EDIT + "    # targetPort, or the program's own port",
+    "NobodyListens": _EDIT + "    # targetPort, protocol, or the program's own port",
     "NodeNotReady": "netlab describe node {node}",
     "NodeOff": "sudo netlab node start {node}",
     "RuleAdded": "sudo netlab rules svc/{name}{space} --node {node}",

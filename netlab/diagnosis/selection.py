@@ -29,8 +29,16 @@ def no_pod(service: Service, facts: Facts) -> Cause:
     return Cause(
         "NoPodMatches",
         f"{said} ({'; '.join(hints)})" if hints else said,
-        remedy=patch(service, {"spec": {"selector": meant}}) if meant else "",
+        remedy=_corrected(service, wanted, meant) if meant else "",
     )
+
+
+def _corrected(service: Service, wanted: Labels, meant: Mapping[str, str | None]) -> str:
+    """The command that takes what comes nearest, which may be another's where it is not alike."""
+    changed = ((wanted.get(key), value) for key, value in meant.items())
+    unlike = any(was and value and _likeness(was, value) < _CLOSE for was, value in changed)
+    note = "    # if it is meant" if unlike else ""
+    return patch(service, {"spec": {"selector": meant}}) + note
 
 
 def _scaled_up(workload: Workload) -> str:

@@ -218,7 +218,8 @@ class _Search(Struct, frozen=True):
     def _of_service(self, service: Service) -> tuple[Cause, ...]:
         target = self.check.target
         port = self._port(service)
-        if port is None and target.port is not None:
+        is_alias = meta.spec(service).get("type") == "ExternalName"  # its ports are another's
+        if port is None and target.port is not None and not is_alias:
             return (no_such_port(service, target.port, target.protocol),)
         return causes(service, self.facts, self._way(service, port))
 

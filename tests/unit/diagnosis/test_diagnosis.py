@@ -763,6 +763,12 @@ def test_what_is_amiss_with_some_of_the_pods() -> None:
     assert partial(service(), GOOD) == ()
 
 
+@pytest.mark.parametrize(("app", "ends"), [("wep", "}}'"), ("backend", "    # if it is meant")])
+def test_what_is_near_and_not_alike_may_be_another(app: str, ends: str) -> None:
+    (cause,) = causes(service(), facts(pod(labels={"app": app})))
+    assert app in cause.remedy and cause.remedy.endswith(ends)
+
+
 def test_ports_that_nobody_has() -> None:
     ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"port": 53, "protocol": "UDP"}]
     web = service(ports=ports)

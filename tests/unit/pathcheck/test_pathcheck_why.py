@@ -167,6 +167,11 @@ def test_ports_that_are_not_there() -> None:
     assert why(Target(node="w1", node_port=30081), worlds(service())) == said
 
 
+def test_a_port_of_another_name_is_not_missed() -> None:
+    alias = service(type="ExternalName", externalName="db.example.org", ports=[])
+    assert why(Target(service="web", port=5432), worlds(alias)) == []
+
+
 def test_a_host_port_that_no_pod_has() -> None:
     target = Target(node="w1", host_port=81)
     said = ["no pod on w1 has the hostPort 81/TCP (none there has any)"]
