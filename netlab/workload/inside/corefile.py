@@ -47,12 +47,15 @@ def lacking(directive: Directive, text: str) -> Lacking:
 
 
 def seconds(text: str) -> float:
-    """Go's `30s`, `1h`; a bare number is one of seconds."""
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    for unit in ("ms", "s", "m", "h"):
-        if text.endswith(unit):
-            return float(text.removesuffix(unit)) * units[unit]
-    return float(text)
+    """Go's `30s`, `1h`; a bare number is one of seconds. `ValueError` for what is no such time."""
+    found = _SECONDS.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+_SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
 _DEEPEST = 20

@@ -125,6 +125,8 @@ def test_what_is_not_done_is_said_by_its_line() -> None:
         (".:53 {\n  cache {\n more\n }\n}", "Corefile:3 - Error during parsing: unknown property"),
         (".:53 {\n  health :0\n}", "Corefile:2 - Error during parsing: address :0: invalid port"),
         (".:1053 {\n  errors\n}", "Corefile:1: .:1053: the"),
+        (". {\n  cache {\n    servfail -infs\n  }\n}", "Corefile:3 - Error during parsing: serv"),
+        (". {\n  cache {\n    serve_stale nan\n  }\n}", "Corefile:3 - Error during parsing: serv"),
         (". {\n" * 3000, "Corefile:21 - Error during parsing: braces nested too deep"),
         (". {\n  forward x/cluster.local 1.1.1.1\n}", "Corefile:2 - Error during parsing: unable"),
         ('"a b" {\n  forward . 1.1.1.1\n}', "Corefile:1 - Error during parsing: 'a b' is no zone"),
