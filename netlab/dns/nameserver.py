@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
+import struct
 from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
@@ -21,7 +22,14 @@ from netlab.dns.zone import Zone
 _UPSTREAM_SECONDS = 2.0
 _BATCH = 64
 
+_IP_PKTINFO = 8  # linux/in.h; Python 3.11 does not name it
+_WAY = 64
+"""Bytes that suffice to tell at which of a machine's addresses a datagram came."""
+
 Server = tuple[str, int]
+
+Way = list[tuple[int, int, bytes]]
+"""By which address a reply is sent: that at which the query came."""
 
 Given = bytes | Coroutine[None, None, bytes | None] | None
 """A reply, one that takes time, or none."""
@@ -40,6 +48,7 @@ class NameServer:
     def __init__(self, replies: Replies, udp: socket.socket, listening: socket.socket) -> None:
         self._replies = replies
         self._udp = udp
+        _tell_the_way(udp)
         self._tcp = tcp.TcpDoor(listening, self._over_tcp)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -51,29 +60,50 @@ class NameServer:
     def _came(self) -> None:
         for _ in range(_BATCH):
             try:
-                packet, address = self._udp.recvfrom(4096)
+                packet, told, _, address = self._udp.recvmsg(4096, _WAY)
             except OSError:
                 return
-            given = self._replies.reply(packet, udp=True)
+            given, way = self._replies.reply(packet, udp=True), _back(told)
             if isinstance(given, Coroutine):
-                task = asyncio.create_task(self._later(given, address))
+                task = asyncio.create_task(self._later(given, address, way))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             elif given is not None:
-                self._send(given, address)
+                self._send(given, address, way)
 
-    async def _later(self, given: Coroutine[None, None, bytes | None], address: Server) -> None:
+    async def _later(
+        self, given: Coroutine[None, None, bytes | None], address: Server, way: Way
+    ) -> None:
         reply = await given
         if reply is not None:
-            self._send(reply, address)
+            self._send(reply, address, way)
 
-    def _send(self, reply: bytes, address: Server) -> None:
+    def _send(self, reply: bytes, address: Server, way: Way) -> None:
         with contextlib.suppress(OSError):  # lost, as it would be on its way
-            self._udp.sendto(reply, address)
+            self._udp.sendmsg([reply], way, 0, address)
 
     async def _over_tcp(self, packet: bytes) -> bytes | None:
         given = self._replies.reply(packet, udp=False)
         return await given if isinstance(given, Coroutine) else given
+
+
+def _tell_the_way(udp: socket.socket) -> None:
+    """Have a socket tell at which address each datagram comes, as `ip(7)` and `ipv6(7)` have it."""
+    if udp.family == socket.AF_INET6:
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def _back(told: Sequence[tuple[int, int, bytes]]) -> Way:
+    """The same way back, by whichever link leads there."""
+    way: Way = []
+    for level, kind, data in told:
+        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
+            way.append((level, kind, struct.pack("=i4s4x", 0, data[4:8])))
+        elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            way.append((level, kind, data[:16] + bytes(4)))
+    return way
 
 
 class ClusterReplies:

@@ -49,6 +49,18 @@ from netlab.objects.lab import ExternalClient, Lab, Node
 # What the world outside answers by: addresses set aside for documentation.
 PUBLIC_ADDRESSES = ("198.51.100.1/32", "2001:db8:6464::1/128")
 
+# The name servers that everybody knows, which answer as the gateway's own does.
+RESOLVERS = (
+    "8.8.8.8",
+    "8.8.4.4",
+    "1.1.1.1",
+    "1.0.0.1",
+    "2001:4860:4860::8888",
+    "2001:4860:4860::8844",
+    "2606:4700:4700::1111",
+    "2606:4700:4700::1001",
+)
+
 MASQUERADE_COMMENT = "netlab: pod traffic leaving the cluster"
 
 _RULES: dict[str, Rules] = {"auto": "auto", "nft": "nft", "legacy": "legacy", "libiptc": "legacy"}
@@ -202,7 +214,10 @@ def client(lab: Lab, entry: ExternalClient) -> Namespace:
 def internet(lab: Lab) -> Namespace:
     """Everything else there is: the gateway, which forwards nothing, and public addresses."""
     name = internet_name(lab)
-    public = tuple(str(ipaddress.ip_interface(ip)) for ip in web_ips(lab))
+    resolvers = (ip for ip in RESOLVERS if _is_outside(lab, ip))
+    public = tuple(
+        str(ipaddress.ip_interface(ip)) for ip in dict.fromkeys((*web_ips(lab), *resolvers))
+    )
     link = _uplink(name, names.NODE_LINK, lab.external.gateway_ips, lab.external.cidrs)
     return Namespace(
         name=name,

@@ -257,6 +257,14 @@ def test_a_configmap_says_whom_to_ask(
     assert short(space, "example.com") == ["198.51.100.1"], "again of the internet"
 
 
+def test_servers_that_everybody_knows_are_there(space: Space) -> None:
+    """Upstream's test of a pod's way to the internet connects to port 53 of 8.8.8.8."""
+    assert space.run("querier", "nc -vz -w 5 8.8.8.8 53").returncode == 0
+    for server in ("8.8.8.8", "1.1.1.1", "198.51.100.1"):
+        for over in ("+notcp", "+tcp"):
+            assert short(space, f"@{server} {over} example.com") == ["198.51.100.1"], server
+
+
 def test_names_of_ones_own_and_what_is_not_done(
     lab: Cluster, space: Space, configured: Callable[[str, dict[str, str]], None]
 ) -> None:

@@ -196,7 +196,8 @@ def test_the_internet_has_the_addresses_that_names_are_given_unless_they_are_the
     made = lab(external={"names": names_})
     assert plan.web_ips(made) == ("198.51.100.1", "203.0.113.10")
     loopback = plan.internet(made).link("lo")
-    assert loopback.addresses == ("198.51.100.1/32", "203.0.113.10/32")
+    resolvers = ("8.8.8.8/32", "8.8.4.4/32", "1.1.1.1/32", "1.0.0.1/32")
+    assert loopback.addresses == ("198.51.100.1/32", "203.0.113.10/32", *resolvers)
     assert plan.public_ips(made) == ("198.51.100.1",)
 
 
