@@ -97,8 +97,8 @@ def _openat2(root: int, path: str, how: _OpenHow) -> tuple[int, int]:
     return descriptor, ctypes.get_errno() if descriptor < 0 else 0
 
 
-def ensure_directory(root: int, path: str, owner: int | None = None) -> int:
-    """The directory `path` inside `root`, made with all its parents (0755) where it is missing.
+def ensure_directory(root: int, path: str, owner: int | None = None, mode: int = 0o755) -> int:
+    """The directory `path` inside `root`, made with all its parents (`mode`) where it is missing.
 
     What is made is `owner`'s. Returns a descriptor of it; the caller closes it.
     """
@@ -111,9 +111,21 @@ def ensure_directory(root: int, path: str, owner: int | None = None) -> int:
                 os.mkdir(name, 0o755, dir_fd=current)
                 if owner is not None:
                     os.chown(name, owner, owner, dir_fd=current, follow_symlinks=False)
+                if mode != 0o755:  # whatever the umask is
+                    _change_mode(current, name, mode)
         os.close(current)
         current = resolve(root, walked)
     return current
+
+
+def _change_mode(above: int, name: str, mode: int) -> None:
+    """Of a directory, and of nothing that somebody has put in its place."""
+    with contextlib.suppress(OSError):
+        made = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        try:
+            os.fchmod(made, mode)
+        finally:
+            os.close(made)
 
 
 def ensure_file(root: int, path: str, owner: int | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -208,7 +209,8 @@ def _part(place: int, part: Mapping[str, str], owner: int | None) -> int:
     if part["make"] == "directory":
         with contextlib.suppress(FileNotFoundError):
             return mounts.resolve(place, part["path"])
-        return mounts.ensure_directory(place, part["path"], owner)
+        mode = stat.S_IMODE(os.fstat(place).st_mode)  # whoever may write there may write here
+        return mounts.ensure_directory(place, part["path"], owner, mode)
     if part["make"] == "file":
         return mounts.ensure_file(place, part["path"])
     return mounts.resolve(place, part["path"])

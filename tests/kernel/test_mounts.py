@@ -150,6 +150,18 @@ def tries(least: int, until: Callable[[], bool]) -> Iterator[int]:
         yield number
 
 
+def test_directories_have_the_mode_that_is_asked_for(tmp_path: Path) -> None:
+    """Below a volume everybody may write to, a subPath is everybody's, too."""
+    before = os.umask(0o077)
+    try:
+        with mounts.opened(tmp_path) as root:
+            os.close(mounts.ensure_directory(root, "a/b", mode=0o1777))
+    finally:
+        os.umask(before)
+    for place in ("a", "a/b"):
+        assert (tmp_path / place).stat().st_mode & 0o7777 == 0o1777
+
+
 def test_a_link_that_comes_and_goes_never_leads_out(
     root: int, tmp_path: Path, swapping: Callable[[Path, Path], None]
 ) -> None:

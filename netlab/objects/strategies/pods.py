@@ -148,6 +148,19 @@ def _volume(volume: Mapping) -> None:
 
 def _prepare(obj: Object) -> None:
     obj["status"] = {"phase": "Pending", "qosClass": qos.qos_class(meta.spec(obj))}
+    if meta.spec(obj).get("schedulingGates"):
+        obj["status"]["conditions"] = [dict(_GATED)]
+
+
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+}
+"""What an API server says of a pod with gates; whoever takes them away has it scheduled."""
 
 
 def _grace(obj: Object) -> int | None:
