@@ -65,7 +65,7 @@ def of_name(obj: Object) -> list[str]:
         return []
     wrong = "must not contain dots" if "." in name else ""
     if len(name) > names.DNS_LABEL_MAX:
-        longest = f"must be no more than {names.DNS_LABEL_MAX} bytes"
+        longest = names.longest(names.DNS_LABEL_MAX)
         wrong = " ".join(filter(None, (wrong, longest)))
     return (
         [f"metadata.name: this is used in {used}, which {_SURPRISING}: [{wrong}]"] if wrong else []

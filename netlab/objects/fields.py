@@ -34,7 +34,7 @@ QUANTITY_RULE = (
 def dns_label(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS label (RFC 1123), as names of nodes, namespaces, containers are."""
     if len(text) > names.DNS_LABEL_MAX:
-        yield too_long(path, names.DNS_LABEL_MAX)
+        yield invalid(path, text, names.longest(names.DNS_LABEL_MAX))
     elif not names.is_dns_label(text):
         yield invalid(path, text, names.DNS_LABEL_RULE, suggest(text))
 
@@ -42,7 +42,7 @@ def dns_label(path: Path, text: str) -> Iterator[FieldProblem]:
 def dns_subdomain(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS subdomain (RFC 1123), as most objects' names are."""
     if len(text) > names.DNS_SUBDOMAIN_MAX:
-        yield too_long(path, names.DNS_SUBDOMAIN_MAX)
+        yield invalid(path, text, names.longest(names.DNS_SUBDOMAIN_MAX))
     elif not names.is_dns_subdomain(text):
         yield invalid(path, text, names.DNS_SUBDOMAIN_RULE, suggest(text))
 
@@ -50,7 +50,7 @@ def dns_subdomain(path: Path, text: str) -> Iterator[FieldProblem]:
 def dns_1035_label(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS label that starts with a letter (RFC 1035), as Services' names are."""
     if len(text) > names.DNS_LABEL_MAX:
-        yield too_long(path, names.DNS_LABEL_MAX)
+        yield invalid(path, text, names.longest(names.DNS_LABEL_MAX))
     elif not names.is_dns_1035_label(text):
         yield invalid(path, text, names.DNS_1035_LABEL_RULE, suggest(text))
 
@@ -67,7 +67,13 @@ def labels(path: Path, pairs: Mapping[str, str]) -> Iterator[FieldProblem]:
     """Keys and values of labels or of a selector."""
     for key, value in pairs.items():
         yield from qualified_name(path, key)
-        yield from label_value((*path, key), value)
+        yield from label_value(path, value)
+
+
+def port_name(path: Path, text: str, hint: str | None = None) -> Iterator[FieldProblem]:
+    """The name of a container's port (IANA_SVC_NAME)."""
+    for detail in names.port_name_faults(text):
+        yield invalid(path, text, detail, hint)
 
 
 def qualified_name(path: Path, key: str) -> Iterator[FieldProblem]:
@@ -79,7 +85,7 @@ def qualified_name(path: Path, key: str) -> Iterator[FieldProblem]:
 def label_value(path: Path, value: str) -> Iterator[FieldProblem]:
     """A label's value."""
     if len(value) > names.LABEL_VALUE_MAX:
-        yield too_long(path, names.LABEL_VALUE_MAX)
+        yield invalid(path, value, names.longest(names.LABEL_VALUE_MAX))
     elif not names.is_label_value(value):
         yield invalid(path, value, names.LABEL_VALUE_RULE)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 DNS_LABEL_MAX = 63
@@ -69,10 +69,7 @@ HTTP_HEADER_RULE = (
     "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', "
     "regex used for validation is '[-A-Za-z0-9]+')"
 )
-PORT_NAME_RULE = (
-    "must be no more than 15 characters, contain only alphanumeric characters (a-z, 0-9) and "
-    "single hyphens ('-') between them, and at least one letter (a-z)"
-)
+PORT_NAME_MAX = 15
 
 # No vowels, so that no words appear; no 0, 1, 3, which read like letters.
 SAFE_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -106,16 +103,28 @@ def is_label_value(text: str) -> bool:
     return len(text) <= LABEL_VALUE_MAX and _LABEL_VALUE.fullmatch(text) is not None
 
 
+def longest(limit: int) -> str:
+    """What is said of a name that is longer."""
+    return f"must be no more than {limit} characters"
+
+
+def port_name_faults(text: str) -> Iterator[str]:
+    """What is wrong with a port's name, each by itself, as validation.IsValidPortName has it."""
+    if len(text) > PORT_NAME_MAX:
+        yield longest(PORT_NAME_MAX)
+    if not _PORT_NAME.fullmatch(text):
+        yield "must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)"
+    if not any("a" <= character <= "z" for character in text):
+        yield "must contain at least one letter (a-z)"
+    if "--" in text:
+        yield "must not contain consecutive hyphens"
+    if text and "-" in (text[0], text[-1]):
+        yield "must not begin or end with a hyphen"
+
+
 def is_port_name(text: str) -> bool:
     """A container port's name (IANA_SVC_NAME): at most 15 of a-z, 0-9, `-`, with a letter."""
-    return (
-        0 < len(text) <= 15
-        and _PORT_NAME.fullmatch(text) is not None
-        and any(character.isalpha() for character in text)
-        and "--" not in text
-        and not text.startswith("-")
-        and not text.endswith("-")
-    )
+    return not any(port_name_faults(text))
 
 
 def config_key_fault(text: str) -> str | None:

@@ -25,6 +25,12 @@ Reason = Literal[
 ]
 
 
+class Key(str):
+    """A key of a map in a path, which the API server always puts in brackets: `data[a]`."""
+
+    __slots__ = ()
+
+
 class FieldProblem(Struct, frozen=True):
     """What is wrong at one field: `path` leads to it, `reason` is the Status cause's reason.
 
@@ -59,7 +65,7 @@ def render_path(path: Path) -> str:
     """
     text = ""
     for part in path:
-        if isinstance(part, int) or "." in part or "/" in part:
+        if isinstance(part, int | Key) or "." in part or "/" in part:
             text += f"[{part}]"
         else:
             text += f".{part}" if text else part

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.objects import fields
 from netlab.objects.problems import (
     FieldProblem,
+    Key,
     Path,
     forbidden,
     invalid,
@@ -33,7 +34,7 @@ def claim_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     requests = (spec.get("resources") or {}).get("requests") or {}
     where: Path = (*path, "resources", "requests", "storage")
     if requests.get("storage") is None:
-        yield required((*path, "resources", "storage"))
+        yield required((*path, "resources", Key("storage")))
     else:
         yield from positive(where, requests["storage"])
     yield from class_name(path, spec)

@@ -9,6 +9,7 @@ from netlab.objects import (
     downward,
     fields,
     names,
+    validate_resources,
     validate_security_context,
     validate_volumes,
 )
@@ -54,7 +55,7 @@ def container(
         hook = (spec.get("lifecycle") or {}).get(field)
         if hook is not None:
             yield from _handler((*path, "lifecycle", field), hook, _HOOK_ACTIONS)
-    yield from _resources((*path, "resources"), spec.get("resources") or {})
+    yield from validate_resources.of_container((*path, "resources"), spec.get("resources") or {})
     yield from validate_security_context.of_container(
         (*path, "securityContext"), spec.get("securityContext") or {}
     )
@@ -88,9 +89,8 @@ def _working_directory(path: Path, text: str) -> Iterator[FieldProblem]:
 def _ports(path: Path, ports: list[Mapping]) -> Iterator[FieldProblem]:
     yield from _unique(path, [port.get("name") for port in ports])
     for index, port in enumerate(ports):
-        name = port.get("name")
-        if name and not names.is_port_name(name):
-            yield invalid((*path, index, "name"), name, names.PORT_NAME_RULE)
+        if port.get("name"):
+            yield from fields.port_name((*path, index, "name"), port["name"])
         if port.get("containerPort") is not None:
             yield from fields.port_number((*path, index, "containerPort"), port["containerPort"])
         if port.get("hostPort"):
@@ -182,7 +182,13 @@ def _probe(path: Path, probe: Mapping) -> Iterator[FieldProblem]:
     ):  # fmt: skip
         yield from fields.non_negative((*path, field), probe.get(field))
     grace = probe.get("terminationGracePeriodSeconds")
-    if grace is not None and grace <= 0:
+    kind, successes = path[-1], probe.get("successThreshold")
+    if kind != "readinessProbe" and successes not in (None, 1) and successes > 0:
+        yield invalid((*path, "successThreshold"), successes, "must be 1")
+    if kind == "readinessProbe" and grace is not None:
+        where = (*path, "terminationGracePeriodSeconds")
+        yield invalid(where, grace, "must not be set for readinessProbes")
+    elif grace is not None and grace <= 0:
         yield invalid((*path, "terminationGracePeriodSeconds"), grace, "must be greater than 0")
 
 
@@ -206,8 +212,8 @@ def _handler(path: Path, handler: Mapping, known: Collection[str]) -> Iterator[F
 def _port(path: Path, port: int | str | None) -> Iterator[FieldProblem]:
     if isinstance(port, int):
         yield from fields.port_number(path, port)
-    elif isinstance(port, str) and not names.is_port_name(port):
-        yield invalid(path, port, names.PORT_NAME_RULE)
+    elif isinstance(port, str):
+        yield from fields.port_name(path, port)
 
 
 def _headers(path: Path, action: Mapping) -> Iterator[FieldProblem]:
@@ -217,9 +223,3 @@ def _headers(path: Path, action: Mapping) -> Iterator[FieldProblem]:
             yield invalid((*path, index, "name"), name, names.HTTP_HEADER_RULE)
         if "\r" in value or "\n" in value:
             yield invalid((*path, index, "value"), value, "must be one line")
-
-
-def _resources(path: Path, resources: Mapping) -> Iterator[FieldProblem]:
-    for field in ("limits", "requests"):
-        for name, amount in (resources.get(field) or {}).items():
-            yield from fields.quantity((*path, field, name), amount)

@@ -131,8 +131,7 @@ def _service(path: Path, service: Mapping) -> Iterator[FieldProblem]:
     if port.get("name") and port.get("number"):
         yield invalid(path, "", "cannot set both port name & port number")
     elif port.get("name"):
-        if not names.is_port_name(port["name"]):
-            yield invalid((*where, "port", "name"), port["name"], names.PORT_NAME_RULE)
+        yield from fields.port_name((*where, "port", "name"), port["name"])
     elif port.get("number"):
         yield from fields.port_number((*where, "port", "number"), port["number"])
     else:

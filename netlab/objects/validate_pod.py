@@ -14,12 +14,21 @@ from netlab.objects import (
     validate_volumes,
 )
 from netlab.objects.meta import Object
-from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
+from netlab.objects.problems import (
+    FieldProblem,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
 
 Mapping = dict[str, Any]
 
 CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
 _HOW = ("required", "preferred")
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _MAX_CONTAINERS = 128
 """Of all kinds together."""
 _MAX_NAMESERVERS = 3
@@ -43,9 +52,10 @@ def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     yield from _containers(path, spec)
     known = {volume.get("name") for volume in spec.get("volumes") or []} - {None}
     taken: set[str] = set()
-    for field in CONTAINER_FIELDS:
+    for field in ("containers", "initContainers", "ephemeralContainers"):
         for index, container in enumerate(spec.get(field) or []):
             yield from validate_container.container((*path, field, index), container, taken, known)
+    yield from _lasting_or_not(path, spec)
     yield from validate_volumes.volumes((*path, "volumes"), spec.get("volumes") or [], taken)
     yield from validate_security_context.of_pod(
         (*path, "securityContext"), spec.get("securityContext") or {}
@@ -64,8 +74,39 @@ def _containers(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     every = [one for field in CONTAINER_FIELDS for one in spec.get(field) or []]
     yield from fields.at_most((*path, "containers"), every, _MAX_CONTAINERS)
     yield from _host_ports((*path, "containers"), spec.get("containers") or [])
+    yield from _of_host_network(path, spec)
     for index, one in enumerate(spec.get("initContainers") or []):  # these come one after the other
         yield from _host_ports((*path, "initContainers"), [one], index)
+
+
+def _lasting_or_not(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    """What only containers that run on may have."""
+    for index, one in enumerate(spec.get("containers") or []):
+        if one.get("restartPolicy") is not None:
+            where: Path = (*path, "containers", index, "restartPolicy")
+            yield forbidden(where, "may not be set for non-init containers")
+    for index, one in enumerate(spec.get("initContainers") or []):
+        where, policy = (*path, "initContainers", index), one.get("restartPolicy")
+        if policy is not None and policy != "Always":
+            yield not_supported((*where, "restartPolicy"), policy, ["Always"])
+        if policy is None:
+            for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
+                if one.get(field) is not None:
+                    yield forbidden((*where, field), _NO_SIDECAR)
+
+
+_NO_SIDECAR = "may not be set for init containers without restartPolicy=Always"
+
+
+def _of_host_network(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    """Where the pod's ports are the node's."""
+    for field in ("containers", "initContainers") if spec.get("hostNetwork") else ():
+        for number, one in enumerate(spec.get(field) or []):
+            for index, port in enumerate(one.get("ports") or []):
+                host = port.get("hostPort")
+                if host and host != port.get("containerPort"):
+                    where = (*path, field, number, "ports", index, "hostPort")
+                    yield invalid(where, host, "must match `containerPort`")
 
 
 def _host_ports(path: Path, containers: list[Mapping], first: int = 0) -> Iterator[FieldProblem]:
@@ -87,6 +128,14 @@ def _placement(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
         yield from _toleration((*path, "tolerations", index), toleration)
     for index, rule in enumerate(spec.get("topologySpreadConstraints") or []):
         yield from _spread((*path, "topologySpreadConstraints", index), rule)
+    wanted = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    if (terms := wanted.get(_REQUIRED)) is not None and not terms.get("nodeSelectorTerms"):
+        where: Path = (*path, "affinity", "nodeAffinity", _REQUIRED, "nodeSelectorTerms")
+        yield required(where, "must have at least one node selector term")
+    for index, gate in enumerate(spec.get("readinessGates") or []):
+        if gate.get("conditionType") is not None:
+            where = (*path, "readinessGates", index, "conditionType")
+            yield from fields.qualified_name(where, gate["conditionType"])
     for field in ("podAffinity", "podAntiAffinity"):
         rules = (spec.get("affinity") or {}).get(field) or {}
         yield from _neighbours((*path, "affinity", field), rules)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netlab.objects import fields
-from netlab.objects.problems import FieldProblem, Path, invalid, not_supported, required
+from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, not_supported, required
 
 Mapping = dict[str, Any]
 
@@ -15,6 +15,7 @@ _MAX_ID = 2**31 - 1
 _SYSCTL_MAX = 253
 _SEGMENT = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SYSCTL = re.compile(rf"({_SEGMENT}[\./])*{_SEGMENT}")
+_CHANGE_POLICIES = ("Always", "OnRootMismatch")
 _PROC_MOUNTS = ("Default", "Unmasked")
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
 
@@ -26,8 +27,16 @@ def of_pod(path: Path, context: Mapping) -> Iterator[FieldProblem]:
     for index, group in enumerate(context.get("supplementalGroups") or []):
         yield from _identity((*path, "supplementalGroups", index), group)
     yield from _seccomp((*path, "seccompProfile"), context.get("seccompProfile"))
+    seen = set[Any]()
     for index, sysctl in enumerate(context.get("sysctls") or []):
-        yield from _sysctl((*path, "sysctls", index, "name"), sysctl.get("name"))
+        where = (*path, "sysctls", index, "name")
+        yield from _sysctl(where, sysctl.get("name"))
+        if sysctl.get("name") in seen:
+            yield duplicate(where, sysctl["name"])
+        seen.add(sysctl.get("name"))
+    policy = context.get("fsGroupChangePolicy")
+    if policy is not None and policy not in _CHANGE_POLICIES:
+        yield not_supported((*path, "fsGroupChangePolicy"), policy, _CHANGE_POLICIES)
 
 
 def of_container(path: Path, context: Mapping) -> Iterator[FieldProblem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields, names, sloppy
+from netlab.objects import fields, sloppy
 from netlab.objects.meta import Object
 from netlab.objects.numbers import whole
 from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, invalid, required
@@ -120,8 +120,8 @@ def _target_port(path: Path, target: int | str | None) -> Iterator[FieldProblem]
         number = whole(target)
         if number is not None:
             yield invalid(path, target, "must contain at least one letter (a-z)", f"write {number}")
-        elif not names.is_port_name(target):
-            yield invalid(path, target, names.PORT_NAME_RULE)
+        else:
+            yield from fields.port_name(path, target)
 
 
 def _node_port(

@@ -19,6 +19,7 @@ from netlab.objects.problems import (
 
 Mapping = dict[str, Any]
 
+_NOT_SELECTED = "`selector` does not match template `labels`"
 _PERCENT = re.compile(r"[0-9]{1,9}%")
 _PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' "
@@ -112,6 +113,9 @@ def _pods_of(spec: Mapping, kind: str) -> Iterator[FieldProblem]:
         yield from _selector(("spec", "selector"), selector, kind)
     if template is not None:
         yield from _lasting_template(template)
+    if template is not None and selector is None:
+        labels = (template.get("metadata") or {}).get("labels") or {}
+        yield invalid(("spec", "template", "metadata", "labels"), labels, _NOT_SELECTED)
     if selector and template is not None:
         yield from selects(selector, template)
 
@@ -154,7 +158,7 @@ def selects(selector: Mapping, template: Mapping) -> Iterator[FieldProblem]:
         yield invalid(
             ("spec", "template", "metadata", "labels"),
             labels,
-            "`selector` does not match template `labels`",
+            _NOT_SELECTED,
             f"the selector asks for {wanted}: give the template these labels",
         )
 

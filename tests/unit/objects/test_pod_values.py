@@ -2,6 +2,7 @@
 
 import pytest
 
+from netlab.objects import names, strategies
 from netlab.objects.strategies import apply_defaults
 from netlab.objects.validation import validate
 
@@ -197,14 +198,14 @@ CONTEXTS = [
 WORDS = [
     (pod({"name": "../c"}), "spec.containers[0].name", LABEL),
     (pod({"name": ""}), "spec.containers[0].name", "Required value"),
-    (pod(initContainers=[CONTAINER]), "spec.containers[0].name", 'Duplicate value: "c"'),
+    (pod(initContainers=[CONTAINER]), "spec.initContainers[0].name", 'Duplicate value: "c"'),
     (pod({"image": ""}), "spec.containers[0].image", "Required value"),
     (pod({"workingDir": "-"}), "spec.containers[0].workingDir", "must be an absolute path"),
     (pod({"workingDir": "/a\0"}), "spec.containers[0].workingDir", NUL),
     (pod({"command": ["sh", "a\0b"]}), "spec.containers[0].command[1]", NUL),
     (pod({"args": ["\0"]}), "spec.containers[0].args[0]", NUL),
     (pod({"ports": [{"name": "a\n", "containerPort": 1}]}), "spec.containers[0].ports[0].name",
-     "must be no more than 15 characters"),
+     "must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)"),
     (pod({"env": [{"name": "A", "value": "\0"}]}), "spec.containers[0].env[0].value", NUL),
     (pod({"env": [{"name": "A=B", "value": ""}]}), "spec.containers[0].env[0].name",
      "a valid environment variable name must consist"),
@@ -240,7 +241,7 @@ WORDS = [
         {"name": "A", "value": "b\r\nC: d"}]}}}),
      "spec.containers[0].readinessProbe.httpGet.httpHeaders[0].value", "must be one line"),
     (pod({"readinessProbe": {"tcpSocket": {"port": "a b"}}}),
-     "spec.containers[0].readinessProbe.tcpSocket.port", "must be no more than 15 characters"),
+     "spec.containers[0].readinessProbe.tcpSocket.port", "must contain only alphanumeric"),
 ]  # fmt: skip
 
 OF_PODS = [
@@ -286,6 +287,128 @@ def test_nor_may_a_template(kind, obj, field, words):
     refused(maker, f"spec.template.{field}", words)
 
 
+GPU = "example.com/gpu"
+PROBE = {"tcpSocket": {"port": 80}}
+ONLY_SIDECARS = "may not be set for init containers without restartPolicy=Always"
+TERMS = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def resources(**amounts):
+    return pod({"resources": amounts})
+
+
+def init(**container):
+    return pod(initContainers=[{"name": "i", "image": "b", **container}])
+
+
+@pytest.mark.parametrize(
+    ("obj", "field", "words"),
+    [
+        (resources(limits={"cpu": "-1"}), "spec.containers[0].resources.limits[cpu]",
+         'Invalid value: "-1": must be greater than or equal to 0'),
+        (resources(requests={"cpu": "2"}, limits={"cpu": "1"}),
+         "spec.containers[0].resources.requests",
+         'Invalid value: "2": must be less than or equal to cpu limit of 1'),
+        (resources(requests={GPU: "1"}), "spec.containers[0].resources.limits",
+         "Required value: Limit must be set for non overcommitable resources"),
+        (resources(requests={GPU: "1"}, limits={GPU: "2"}),
+         "spec.containers[0].resources.requests", f"must be equal to {GPU} limit of 2"),
+        (resources(requests={GPU: "1500m"}, limits={GPU: "1500m"}),
+         f"spec.containers[0].resources.requests[{GPU}]", "must be an integer"),
+        (resources(limits={"pods": "1"}), "spec.containers[0].resources.limits[pods]",
+         "must be a standard resource for containers"),
+        (resources(limits={"foo": "1"}), "spec.containers[0].resources.limits[foo]",
+         "must be a standard resource"),
+        (pod({"livenessProbe": {**PROBE, "successThreshold": 2}}),
+         "spec.containers[0].livenessProbe.successThreshold", "Invalid value: 2: must be 1"),
+        (pod({"readinessProbe": {**PROBE, "terminationGracePeriodSeconds": 3}}),
+         "spec.containers[0].readinessProbe.terminationGracePeriodSeconds",
+         "must not be set for readinessProbes"),
+        (pod({"restartPolicy": "Always"}), "spec.containers[0].restartPolicy",
+         "Forbidden: may not be set for non-init containers"),
+        (init(restartPolicy="Never"), "spec.initContainers[0].restartPolicy",
+         'Unsupported value: "Never": supported values: "Always"'),
+        *((init(**{field: value}), f"spec.initContainers[0].{field}", ONLY_SIDECARS)
+          for field, value in (("livenessProbe", PROBE), ("readinessProbe", PROBE),
+                               ("startupProbe", PROBE),
+                               ("lifecycle", {"preStop": {"sleep": {"seconds": 1}}}))),
+        (pod({"ports": [{"containerPort": 80, "hostPort": 81}]}, hostNetwork=True),
+         "spec.containers[0].ports[0].hostPort", "Invalid value: 81: must match `containerPort`"),
+        (pod(affinity={"nodeAffinity": {TERMS: {"nodeSelectorTerms": []}}}),
+         f"spec.affinity.nodeAffinity.{TERMS}.nodeSelectorTerms",
+         "Required value: must have at least one node selector term"),
+        (pod(readinessGates=[{"conditionType": "a b"}]), "spec.readinessGates[0].conditionType",
+         "name part must consist"),
+        (pod(securityContext={"fsGroupChangePolicy": "X"}),
+         "spec.securityContext.fsGroupChangePolicy", 'Unsupported value: "X"'),
+        (pod(securityContext={"sysctls": [{"name": "a.b", "value": "1"}] * 2}),
+         "spec.securityContext.sysctls[1].name", 'Duplicate value: "a.b"'),
+    ],
+)  # fmt: skip
+def test_what_a_pod_may_not_say_beside(obj, field, words):
+    assert words in said(obj)[field]
+
+
+def test_what_it_may_say_of_resources_and_sidecars():
+    for obj in (
+        resources(requests={"cpu": "1", GPU: "2"}, limits={"cpu": "1000m", GPU: "2"}),
+        resources(limits={"hugepages-2Mi": "4Mi", "memory": "1Gi", "ephemeral-storage": "1Gi"}),
+        init(restartPolicy="Always", readinessProbe=PROBE),
+        pod({"ports": [{"containerPort": 80, "hostPort": 80}]}, hostNetwork=True),
+        pod({"livenessProbe": {**PROBE, "successThreshold": 1}}),
+    ):
+        assert said(obj) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "missing"),
+    [
+        ("tls", {"tls.crt": ""}, ["tls.crt", "tls.key"]),
+        ("tls", {"tls.crt": "eA==", "tls.key": "eA=="}, []),
+        ("ssh-auth", {}, ["ssh-privatekey"]),
+        ("basic-auth", {}, ["username", "password"]),
+        ("basic-auth", {"username": "eA=="}, []),
+        ("dockercfg", {}, [".dockercfg"]),
+        ("dockerconfigjson", {".dockerconfigjson": "e30="}, []),
+    ],
+)
+def test_what_a_secret_of_a_type_must_have(kind, data, missing):
+    obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+           "type": f"kubernetes.io/{kind}", "data": data}  # fmt: skip
+    assert said(obj) == {f"data[{key}]": "Required value" for key in missing}
+
+
+def test_secrets_of_registries_and_accounts():
+    obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+           "type": "kubernetes.io/dockerconfigjson",
+           "data": {".dockerconfigjson": "eA=="}}  # fmt: skip
+    (words,) = said(obj).values()
+    assert words.startswith('Invalid value: "<secret contents redacted>": ')
+    obj["type"] = "kubernetes.io/service-account-token"
+    field = "metadata.annotations[kubernetes.io/service-account.name]"
+    assert said(obj) == {field: "Required value"}
+
+
+def test_a_port_s_name_has_each_of_its_faults_told():
+    faults = list(names.port_name_faults("A--very-long-name-"))
+    assert faults == [
+        "must be no more than 15 characters",
+        "must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)",
+        "must not contain consecutive hyphens",
+        "must not begin or end with a hyphen",
+    ]
+    assert list(names.port_name_faults("80")) == ["must contain at least one letter (a-z)"]
+
+
+def test_without_a_selector_a_template_is_not_selected():
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod()["spec"]}
+    obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+           "spec": {"template": template}}  # fmt: skip
+    words = 'Invalid value: {"a":"b"}: `selector` does not match template `labels`'
+    assert said(obj) == {"spec.selector": "Required value",
+                         "spec.template.metadata.labels": words}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "obj",
     [
@@ -317,3 +440,17 @@ def test_nor_may_a_template(kind, obj, field, words):
 )  # fmt: skip
 def test_what_it_may_say(obj):
     assert said(obj) == {}
+
+
+def test_a_pod_with_gates_says_that_it_waits_for_them():
+    obj = pod(schedulingGates=[{"name": "a.test/b"}])
+    apply_defaults(obj)
+    strategies.of(obj).prepare_create(obj)
+    (condition,) = obj["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == (
+        "PodScheduled", "False", "SchedulingGated",
+    )  # fmt: skip
+    assert condition["message"] == "Scheduling is blocked due to non-empty scheduling gates"
+    free = pod()
+    strategies.of(free).prepare_create(free)
+    assert "conditions" not in free["status"]
