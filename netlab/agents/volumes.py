@@ -172,8 +172,16 @@ class Volumes:
                 mount["mountPath"],
                 _is_read_only(volume, mount),
                 tuple(_parts(self._on_node(run, volume), within)),
-                scratch[volume["name"]].options if volume["name"] in scratch else "",
+                self._scratch(run, scratch.get(volume["name"])),
             )
+
+    def _scratch(self, run: PodRun, size: Tmpfs | None) -> str:
+        """How an empty volume is mounted: it belongs to the pod's fsGroup, as all that is made in
+        it."""
+        if size is None:
+            return ""
+        owner = self._owner(run)
+        return f"{size.options},mode=2777,gid={owner.group}" if owner.shared else size.options
 
     def _directory(self, run: PodRun, volume: Volume) -> Path:
         disks = paths.disks(self._lab)

@@ -100,7 +100,8 @@ def _openat2(root: int, path: str, how: _OpenHow) -> tuple[int, int]:
 def ensure_directory(root: int, path: str, owner: int | None = None, mode: int = 0o755) -> int:
     """The directory `path` inside `root`, made with all its parents (`mode`) where it is missing.
 
-    What is made is `owner`'s. Returns a descriptor of it; the caller closes it.
+    What is made is `owner`'s, but for the group where the mode hands that down. Returns a
+    descriptor of it; the caller closes it.
     """
     current = os.dup(root)
     walked = ""
@@ -110,7 +111,8 @@ def ensure_directory(root: int, path: str, owner: int | None = None, mode: int =
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o755, dir_fd=current)
                 if owner is not None:
-                    os.chown(name, owner, owner, dir_fd=current, follow_symlinks=False)
+                    group = -1 if mode & stat.S_ISGID else owner  # it has the one above it
+                    os.chown(name, owner, group, dir_fd=current, follow_symlinks=False)
                 if mode != 0o755:  # whatever the umask is
                     _change_mode(current, name, mode)
         os.close(current)

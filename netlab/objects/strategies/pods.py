@@ -193,6 +193,11 @@ def _update(new: Object, old: Object) -> Problems:
     yield from validate_ephemeral.added(
         ("spec", "ephemeralContainers"), meta.spec(new), meta.spec(old)
     )
+    gates = meta.spec(old).get("schedulingGates") or []
+    for gate in meta.spec(new).get("schedulingGates") or []:
+        if gate not in gates:
+            text = f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'"
+            yield forbidden(("spec", "schedulingGates"), text)
     kept = meta.spec(new).get("tolerations") or []
     if any(one not in kept for one in meta.spec(old).get("tolerations") or []):
         yield forbidden(("spec", "tolerations"), "existing toleration can not be modified except "
@@ -210,7 +215,7 @@ def _direct(new: Object, old: Object | None) -> Problems:
 def _mutable_apart(spec: Mapping) -> Mapping:
     """The spec without what an update may change."""
     left = dict(spec)
-    for field in ("activeDeadlineSeconds", "tolerations", "ephemeralContainers"):
+    for field in ("activeDeadlineSeconds", "tolerations", "ephemeralContainers", "schedulingGates"):
         left.pop(field, None)
     if (left.get("terminationGracePeriodSeconds") or 0) < 0:
         left["terminationGracePeriodSeconds"] = 1

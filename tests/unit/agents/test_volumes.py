@@ -318,6 +318,9 @@ def test_made_of_objects_is_read_only_and_an_empty_one_a_file_system_of_its_own(
     empty, conf = made.mounts(run)["c"]
     assert (empty.source, empty.parts) == ("pods/u/volumes/e", (Part("a/b"),))
     assert (empty.scratch, empty.read_only) == (Tmpfs(DISK).options, False)
+    run.pod["spec"]["securityContext"] = {"fsGroup": 2000}
+    assert made.mounts(run)["c"][0].scratch == f"{Tmpfs(DISK).options},mode=2777,gid=2000"
+    del run.pod["spec"]["securityContext"]
     assert not (tmp_path / empty.source).exists(), "the runtime makes it"
     assert (conf.source, conf.parts) == ("pods/u/volumes/c", (Part("a"),))
     assert (conf.scratch, conf.read_only) == ("", True)

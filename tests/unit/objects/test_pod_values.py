@@ -454,3 +454,15 @@ def test_a_pod_with_gates_says_that_it_waits_for_them():
     free = pod()
     strategies.of(free).prepare_create(free)
     assert "conditions" not in free["status"]
+
+
+def test_gates_are_taken_away_and_never_added():
+    old = pod(schedulingGates=[{"name": "a.test/b"}, {"name": "c"}])
+    fewer, other = (pod(schedulingGates=gates) for gates in ([], [{"name": "d"}]))
+    update = strategies.of(old).validate_update
+    assert list(update(fewer, old)) == []
+    (problem,) = update(other, old)
+    assert (problem.field, problem.message) == (
+        "spec.schedulingGates",
+        "Forbidden: only deletion is allowed, but found new scheduling gate 'd'",
+    )
