@@ -389,7 +389,7 @@ async def test_a_pod_whose_host_port_is_taken_fails_and_says_why():
     async with World() as world:
         world.create("first", **claiming({"hostPort": 80}))
         world.create("elsewhere", **claiming({"hostPort": 80, "protocol": "UDP"}))
-        world.create("own", **claiming({"hostPort": 81}, host_network=True))
+        world.create("own", **claiming({"hostPort": 81, "containerPort": 81}, host_network=True))
         await world.until(lambda: len(world.ready()) == 3)
         world.create("late", **claiming({"hostPort": 80, "hostIP": "127.0.0.1"}))
         world.create("second", **claiming({"hostPort": 80}, host_network=True))
