@@ -204,3 +204,45 @@ def test_terminated_while_everything_changes(here: Machine) -> None:
     settled(here)
     log = paths.controller_log(directory(here)).read_text()
     assert "Traceback" not in log, log
+
+
+MANY = manifests.lab("tough") + manifests.web(replicas=150, image=manifests.GREETER)
+
+
+def attaching(here: Machine) -> list[int]:
+    """The processes that attach many pods."""
+    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in here.processes()}
+    return [pid for pid, line in lines.items() if b"netlab.network.attaching" in read(line)]
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
+def test_killed_while_many_pods_are_attached(here: Machine) -> None:
+    """Who attaches them ends with the controller; the next one finishes what they had begun."""
+    changes = here.mark()
+    file = str(here.lab_file(MANY))
+    coming = here.start("up", file)
+    eventually(lambda: paths.owner(directory(here)).exists(), 30)
+    here.note_owners()
+    eventually(lambda: attaching(here), 60)
+    eventually(lambda: len([*paths.namespaces(directory(here)).iterdir()]) > 40, 60)
+    signal_controller(here, signal.SIGKILL)
+    eventually(lambda: not attaching(here), 2)
+    finish(coming)
+    here.netlab("up", file, timeout=120)
+    with Client(paths.api_socket(directory(here))) as client:
+        pods = client.list("Pod", "default")
+    assert len(pods) == 150
+    spaces = {f"tough.default.{pod['metadata']['name']}" for pod in pods}
+    there = {entry.name for entry in paths.namespaces(directory(here)).iterdir()}
+    assert {name for name in there if name.startswith("tough.default.")} == spaces
+    for pod in (pods[0], pods[-1]):
+        page = here.curl(f"tough.default.{pods[75]['metadata']['name']}", pod["status"]["podIP"])
+        assert pod["metadata"]["name"] in page
+    here.netlab("down")
+    eventually(lambda: changes() == [], 5)
