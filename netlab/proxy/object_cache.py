@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from sys import intern
 
 from netlab.objects import meta, times
 from netlab.objects.endpointslices import service_key
@@ -15,19 +16,25 @@ TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
 class ObjectCache:
-    """The objects as they are now, and which Services were touched since somebody asked."""
+    """The objects as they are now, and which Services were touched since somebody asked.
+
+    Each node has one: with thousands of Services what counts is what an entry takes, so keys are
+    the same strings for all nodes.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._services: dict[str, Service] = {}
-        self._slices: dict[str, dict[str, EndpointSlice]] = {}
-        self._service_of_slice: dict[str, str] = {}
+        self._slices: dict[str, EndpointSlice] = {}
+        self._slices_of: dict[str, tuple[str, ...]] = {}
+        """By Service, the keys of its slices in order."""
         self._touched: set[str] = set()
         self._since = time.time()
         self._triggered: dict[str, list[float]] = {}
 
     def set_service(self, key: str, service: Service | None) -> None:
         """Keep a Service under `ns/name`; None forgets it."""
+        key = intern(key)
         with self._lock:
             if service is None:
                 self._services.pop(key, None)
@@ -37,19 +44,30 @@ class ObjectCache:
 
     def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Keep an EndpointSlice under `ns/name`; None forgets it."""
+        key = intern(key)
         now = service_key(endpoint_slice) if endpoint_slice else None
         with self._lock:
-            before = self._service_of_slice.pop(key, None)
-            if before:
-                self._slices[before].pop(key, None)
-                self._touched.add(before)
+            self._drop_slice(key)
             if endpoint_slice is not None and now:
-                self._slices.setdefault(now, {})[key] = endpoint_slice
-                self._service_of_slice[key] = now
+                now = intern(now)
+                self._slices[key] = endpoint_slice
+                self._slices_of[now] = tuple(sorted((*self._slices_of.get(now, ()), key)))
                 self._touched.add(now)
                 when = times.seconds(meta.annotations(endpoint_slice).get(TRIGGERED))
                 if when > self._since:  # others were in force before
                     self._triggered.setdefault(now, []).append(when)
+
+    def _drop_slice(self, key: str) -> None:
+        before = self._slices.pop(key, None)
+        if before is None:
+            return
+        service = intern(service_key(before) or "")
+        self._touched.add(service)
+        left = tuple(one for one in self._slices_of[service] if one != key)
+        if left:
+            self._slices_of[service] = left
+        else:
+            del self._slices_of[service]
 
     def take_triggered(self, key: str) -> list[float]:
         """When those changes began (seconds since the epoch) that a Service's EndpointSlices told
@@ -70,7 +88,7 @@ class ObjectCache:
     def slices(self, key: str) -> Sequence[EndpointSlice]:
         """Its EndpointSlices, in the order of their keys."""
         with self._lock:
-            return [one for _, one in sorted(self._slices.get(key, {}).items())]
+            return [self._slices[one] for one in self._slices_of.get(key, ())]
 
     def keys(self) -> list[str]:
         """All Services' keys."""

@@ -25,16 +25,18 @@ class SharedChain:
         self._rules: list[str] = []
         self._keys: list[str] = []
         self._sizes: list[int] = []
-        self._changed: set[str] = set(services())
+        self._changed: set[str] | None = None
+        """None: nobody has looked yet."""
 
     def changed(self, key: str) -> None:
         """What that Service has is not what it was."""
-        self._changed.add(key)
+        if self._changed is not None:
+            self._changed.add(key)
 
     def rules(self) -> Sequence[str]:
         """What all of them have there now; of use until the next call."""
         changed, self._changed = self._changed, set()
-        if len(changed) > _FEW:
+        if changed is None or len(changed) > _FEW:
             self._gather()
         else:
             for key in changed:

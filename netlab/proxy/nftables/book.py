@@ -19,8 +19,8 @@ class NftBook(RuleBook[NftServiceRules, NftTable, NftChange]):
 
     _local_matters = True  # for the set of hairpins
 
-    _holders: dict[Element, dict[str, str]]
-    """What each Service wants of an element, by the Service's key."""
+    _holders: dict[Element, NftServiceRules | dict[str, NftServiceRules]]
+    """The Service that wants an element, as nearly always; else all of them by their keys."""
 
     def look_again(self, node: NodeView) -> None:
         """Compile everything anew, for a node that is no longer what it was."""
@@ -51,18 +51,28 @@ class NftBook(RuleBook[NftServiceRules, NftTable, NftChange]):
         """What follows the element's key: the word of the first Service that wants it."""
         if element in self._fixed:
             return self._fixed[element]
-        holders = self._holders.get(element)
-        return holders[min(holders)] if holders else None
+        held = self._holders.get(element)
+        first = held[min(held)] if isinstance(held, dict) else held
+        return first.elements[element] if first else None
 
     def _hold(self, rules: NftServiceRules) -> None:
-        for element, value in rules.elements.items():
-            self._holders.setdefault(element, {})[rules.key] = value
+        for element in rules.elements:
+            held = self._holders.setdefault(element, rules)
+            if isinstance(held, dict):
+                held[rules.key] = rules
+            elif held is not rules:
+                self._holders[element] = {held.key: held, rules.key: rules}
+
+    def _let_go(self, key: str, element: Element) -> None:
+        held = self._holders[element]
+        if isinstance(held, dict):
+            del held[key]
+        if not isinstance(held, dict) or not held:
+            del self._holders[element]
 
     def _replace(self, key: str, old: NftServiceRules | None, new: NftServiceRules | None) -> None:
         super()._replace(key, old, new)
         for element in old.elements if old else ():
-            self._holders[element].pop(key)
-            if not self._holders[element]:
-                del self._holders[element]
+            self._let_go(key, element)
         if new is not None:
             self._hold(new)

@@ -72,3 +72,28 @@ def test_what_is_gone_is_kept_by_nobody(cluster):
     cluster.objects.set_service(KEY, None)
     book.update([KEY])
     assert cluster.shared._entries == {}
+
+
+def test_nodes_have_the_keys_of_their_objects_in_common():
+    caches = [ObjectCache(), ObjectCache()]
+    for cache in caches:
+        key = "/".join(["town", "web"])  # each listener makes its own
+        cache.set_service(key, service("web", 1))
+        cache.set_slice(f"{key}-a", endpoint_slice("web", "10.244.7.1"))
+    one, other = (cache.take_touched() for cache in caches)
+    assert one == other == [KEY]
+    assert one[0] is other[0]
+    assert all(next(iter(cache.keys())) is one[0] for cache in caches)
+
+
+def test_slices_of_a_service_come_and_go_in_the_order_of_their_keys():
+    cache = ObjectCache()
+    a, b = (endpoint_slice("web", f"10.244.7.{number}") for number in (1, 2))
+    cache.set_slice(f"{KEY}-b", b)
+    cache.set_slice(f"{KEY}-a", a)
+    assert cache.slices(KEY) == [a, b]
+    cache.set_slice(f"{KEY}-a", endpoint_slice("other", "10.244.7.1"))
+    assert cache.slices(KEY) == [b]
+    cache.set_slice(f"{KEY}-b", None)
+    assert cache.slices(KEY) == []
+    assert cache.take_touched() == ["town/other", KEY]
