@@ -50,6 +50,19 @@ def memory(lab: str) -> dict[str, float]:
     return found
 
 
+def spent(lab: str) -> tuple[float, float]:
+    """CPU seconds of a lab's controller: its own, and those of programs that it ran to their end,
+    as restores."""
+    for pid in process.owned(netns.owner(paths.lab_dir(lab)) or ""):
+        if b"netlab.boot" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+            user, system, of_children, in_kernel = (
+                int(one) / os.sysconf("SC_CLK_TCK") for one in ticks
+            )
+            return user + system, of_children + in_kernel
+    return 0.0, 0.0
+
+
 def processes(lab: str) -> int:
     """How many processes a lab has."""
     return len(process.owned(netns.owner(paths.lab_dir(lab)) or ""))
