@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flow import golden as cases
+from flow import rows
 from flow.golden import NODE_IP, ROWS
 from msgspec.structs import replace
 
@@ -148,21 +149,7 @@ def test_a_policy_decides_what_no_rule_does():
     assert (outcome.verdict, outcome.hook) == ("DROP", "INPUT")
 
 
-@pytest.mark.parametrize(
-    "rule, verdict",
-    [
-        ("-p tcp -m multiport --dports 80,443 -j DROP", "DROP"),
-        ("-p tcp -m tcp --dport 1:79 -j DROP", "ACCEPT"),
-        ("! -s 192.0.2.0/24 -j DROP", "ACCEPT"),
-        ("-i eth+ -j DROP", "DROP"),
-        ("-m state --state ESTABLISHED -j DROP", "ACCEPT"),
-        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", "DROP"),
-        ("-p 17 -j DROP", "ACCEPT"),
-        ("-m addrtype --src-type UNICAST -j DROP", "DROP"),
-        ("-m mark --mark 0x1/0x1 -j DROP", "ACCEPT"),
-        ('-m comment --comment "--strange -j ACCEPT" -j DROP', "DROP"),
-    ],
-)
+@pytest.mark.parametrize(("rule", "verdict"), rows.IPTABLES)
 def test_matches(rule, verdict):
     ruleset = parse(f"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule}\nCOMMIT\n")
     (outcome,) = simulate(ruleset, packet("192.0.2.1", NODE_IP, 80, in_interface="eth0"))
