@@ -34,7 +34,9 @@ class Packet(Struct, frozen=True):
     leaves a machine that does not forward what comes in as it did, for the same destination; None
     where all are open. `known` is for a machine that is not at hand, where `local` may not be all,
     nor links be told; None where all is known. `connmark` is the mark that connection tracking
-    keeps, which a first packet's has from its rules alone.
+    keeps, which a first packet's has from its rules alone. `link_address` is the machine's own on
+    the link that it came in by, where REDIRECT sends it; "" for loopback's, where what a machine
+    sends itself goes.
     """
 
     source: str
@@ -54,6 +56,7 @@ class Packet(Struct, frozen=True):
     may_leave_by: frozenset[str] | None = None
     known: Known | None = None
     connmark: int = 0
+    link_address: str = ""
     icmp: tuple[int, int] | None = None
     """Type and code of one of ICMP; None for an echo request."""
 

@@ -29,7 +29,7 @@ def translated(kind: Translation, to: str, packet: Packet) -> Packet:
     if kind == "snat":
         return replace(packet, source=address or packet.source, snat=True)
     if kind == "redirect":
-        address = "::1" if ":" in packet.destination else "127.0.0.1"
+        address = packet.link_address or ("::1" if ":" in packet.destination else "127.0.0.1")
     port = int(match["port"] or 0)
     return replace(
         packet,

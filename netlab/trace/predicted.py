@@ -171,6 +171,8 @@ class _Walk:
             yield _end("lost", going, place)
         elif found.role == "node":
             packet = replace(going.packet, in_interface=link, mark=0, dnat=False, snat=False)
+            own = self._router.address_of(place, link, packet.destination)
+            packet = replace(packet, link_address=own)
             yield from self._node(place, "PREROUTING", replace(going, packet=packet))
         else:
             owns = going.packet.destination in found.addresses

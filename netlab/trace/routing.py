@@ -86,6 +86,15 @@ class Router(Struct, frozen=True):
                 return link.name
         return ""
 
+    def address_of(self, place: str, link: str, like: str) -> str:
+        """The machine's first address on a link, of the same family as `like`; "" for none."""
+        namespace = self.namespaces.get(place)
+        found = namespace.find(link) if namespace is not None else None
+        for each in found.addresses if found is not None else ():
+            if (":" in each) == (":" in like):
+                return each.partition("/")[0]
+        return ""
+
 
 def router_of(world: World, lab: Lab) -> Router:
     """By the routes that a lab's machines have as they are planned."""

@@ -1,14 +1,15 @@
 """The end that either mode's rule gives a packet, in all the words that say one."""
 
 import pytest
+from flow import rows
+from flow.rows import DNAT, HERE, NFT_DNAT, SOURCE
+from msgspec.structs import replace
 
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.nftables.parse import parse_tables
 from netlab.simulation.iptables import simulate
 from netlab.simulation.nftables import simulate as nft_simulate
 from netlab.simulation.packet import Packet
-
-SOURCE, HERE = {4: "192.0.2.1", 6: "2001:db8::1"}, {4: "10.10.0.1", 6: "fd00::a"}
 
 
 def by_iptables(rule, packet):
@@ -19,7 +20,7 @@ def by_iptables(rule, packet):
 
 def by_nftables(rule, packet):
     chain, rule = rule.split(": ")
-    kind = f"type nat hook {chain} priority {'dstnat' if chain == 'prerouting' else 'srcnat'};"
+    kind = f"type nat hook {chain} priority {-100 if chain == 'prerouting' else 100};"
     family = "ip6" if ":" in packet.source else "ip"
     text = f"table {family} mine {{\nchain it {{\n{kind}\n{rule}\n}}\n}}\n"
     (outcome,) = nft_simulate(parse_tables(text, "ipv6" if family == "ip6" else "ipv4"), packet)
@@ -27,44 +28,25 @@ def by_nftables(rule, packet):
 
 
 def packet(version):
-    return Packet(SOURCE[version], HERE[version], dport=80, local=frozenset(HERE.values()))
+    own = HERE[version]
+    return Packet(SOURCE[version], own, dport=80, local=frozenset(HERE.values()), link_address=own)
 
 
-DNAT, NFT = "-A PREROUTING -p tcp -j DNAT --to-destination", "prerouting: meta l4proto tcp"
+def test_what_a_machine_redirects_of_its_own_goes_to_its_loopback():
+    rules = "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j REDIRECT --to-ports 81\nCOMMIT\n"
+    for version, loopback in ((4, "127.0.0.1"), (6, "::1")):
+        own = replace(packet(version), source=HERE[version], link_address="")
+        (outcome,) = simulate(parse(rules), own, entry="OUTPUT")
+        assert outcome.endpoint == (loopback, 81)
 
 
-@pytest.mark.parametrize(
-    ("iptables", "nftables", "version", "end"),
-    [
-        (f"{DNAT} 10.0.0.1:81", f"{NFT} dnat to 10.0.0.1:81", 4, ("10.0.0.1", 81)),
-        (f"{DNAT} 10.0.0.1", f"{NFT} dnat to 10.0.0.1", 4, ("10.0.0.1", 80)),
-        (f"{DNAT} :81", f"{NFT} dnat to :81", 4, (HERE[4], 81)),
-        (f"{DNAT} [fd00::1]:81", f"{NFT} dnat to [fd00::1]:81", 6, ("fd00::1", 81)),
-        (f"{DNAT} fd00::1", f"{NFT} dnat to fd00::1", 6, ("fd00::1", 80)),
-        (f"{DNAT} [fd00::1]", f"{NFT} dnat to [fd00::1]", 6, ("fd00::1", 80)),
-        (
-            "-A PREROUTING -p tcp -j REDIRECT --to-ports 81",
-            f"{NFT} redirect to :81",
-            6,
-            ("::1", 81),
-        ),
-        ("-A PREROUTING -p tcp -j REDIRECT", f"{NFT} redirect", 4, ("127.0.0.1", 80)),
-    ],
-)
+@pytest.mark.parametrize(("iptables", "nftables", "version", "end"), rows.ENDS)
 def test_where_it_is_sent(iptables, nftables, version, end):
     for outcome in (by_iptables(iptables, packet(version)), by_nftables(nftables, packet(version))):
         assert (outcome.endpoint, outcome.masqueraded, outcome.unknown) == (end, False, ())
 
 
-@pytest.mark.parametrize(
-    ("iptables", "nftables", "version", "source"),
-    [
-        ("10.0.0.1", "snat to 10.0.0.1", 4, "10.0.0.1"),
-        ("10.0.0.1:1024-65535", "snat to 10.0.0.1:1024-65535", 4, "10.0.0.1"),
-        ("[fd00::1]:1024-65535", "snat to [fd00::1]:1024-65535", 6, "fd00::1"),
-        (":1024-65535", "snat to :1024-65535", 6, SOURCE[6]),
-    ],
-)
+@pytest.mark.parametrize(("iptables", "nftables", "version", "source"), rows.SOURCES)
 def test_as_whom_it_goes_on(iptables, nftables, version, source):
     rule = f"-A INPUT -p tcp -j SNAT --to-source {iptables}"
     for outcome in (
@@ -81,5 +63,5 @@ def test_what_the_kernel_chooses_is_not_known_here(to):
     """It takes one of a range by a hash, so none is told."""
     outcome = by_iptables(f"{DNAT} {to}", packet(4))
     assert (outcome.endpoint, outcome.unknown) == (None, ("-j DNAT",))
-    outcome = by_nftables(f"{NFT} dnat to {to}", packet(4))
+    outcome = by_nftables(f"{NFT_DNAT} dnat to {to}", packet(4))
     assert (outcome.endpoint, outcome.unknown) == (None, (f"dnat to {to}",))
