@@ -80,8 +80,6 @@ class Nodes:
         wanted = mode.assemble(mode.compile_services(services, self._world.slices, view), view)
         found = mode.applier(self._lab.iptables, family, self._netns(name)).read()
         mine = _of(service, mode.diff(wanted, found))
-        if not few:  # then what the others have looks as if it should not be there
-            mine = [one for one in mine if one.service is not None or one.kind != "stale"]
         if not mine:
             return (), True
         bare = _of(service, mode.diff(wanted, mode.assemble([], view)))
@@ -155,8 +153,8 @@ class Nodes:
 
 
 _MANY = 1000
-"""With more Services than these, the rules of the one alone are compiled, and held against its own:
-what somebody put between those that all share stays unseen."""
+"""With more Services than these, the rules of the one alone are compiled: those of others say whose
+they are. In which order somebody has brought rules that all share stays unseen."""
 _TOLD: tuple[type[Operation], ...] = (SetUp, AddRoute, AddAddress, SetMaster)
 _OF_ALL = "net.ipv4.ip_forward"
 """The sysctl that sets those of all links."""
