@@ -59,11 +59,12 @@ _KINDS = {1: "policy", 2: "return", 3: "rule"}
 
 class Pattern(Struct, frozen=True):
     """Bytes that a packet has at an offset of its transport header, or of its network header: by
-    these it is known."""
+    these it is known. With a `mask`, those bits of them alone."""
 
     offset: int
     value: bytes
     in_network_header: bool = False
+    mask: bytes = b""
 
 
 Patterns = Sequence[Pattern | tuple[Pattern, ...]]
@@ -155,31 +156,37 @@ def _messages(name: str, patterns: Patterns) -> Iterator[NetlinkMessage]:
     table = packed(1, text(name))
     together = [one if isinstance(one, tuple) else (one,) for one in patterns]
     yield _message(_NEWTABLE, table + packed(2, _number(_OWNER)))
-    yield from _chain(table, "marks", together)
+    chains, rules = _marks(table, "marks", together)
+    yield from chains
     for chain, hook in (("prerouting", _PREROUTING), ("output", _OUTPUT)):
         place = packed(1, _number(hook)) + packed(2, struct.pack(">i", _FIRST))
         hooked = packed(4 | NESTED, place) + packed(7, text("filter"))
         yield _message(_NEWCHAIN, table + packed(3, text(chain)) + hooked)
-        yield _rule(table, chain, _jump("marks"))
+        yield from (_rule(table, chain, expressions) for expressions in rules)
 
 
-def _chain(
-    table: bytes, chain: str, patterns: Sequence[tuple[Pattern, ...]]
-) -> Iterator[NetlinkMessage]:
-    """A chain that sets the trace bit of what has one of these. Those that begin with the same are
-    behind one question: a packet that is none of them is asked few."""
-    yield _message(_NEWCHAIN, table + packed(3, text(chain)))
+def _marks(
+    table: bytes, name: str, patterns: Sequence[tuple[Pattern, ...]]
+) -> tuple[list[NetlinkMessage], list[list[bytes]]]:
+    """The rules that set the trace bit of what has one of these, and the chains that they jump to.
+    Those that begin with the same are behind one question: each packet of the machine is asked, so
+    one that is none of them is to be asked few."""
     rests: dict[Pattern, list[tuple[Pattern, ...]]] = {}
     for first, *rest in patterns:
         rests.setdefault(first, []).append(tuple(rest))
+    chains: list[NetlinkMessage] = []
+    rules: list[list[bytes]] = []
     for number, (first, behind) in enumerate(rests.items()):
         if len(behind) == 1 or () in behind:
             alone = behind[0] if len(behind) == 1 else ()
-            expressions = [*_matches((first, *alone)), *_marking()]
-        else:
-            yield from _chain(table, f"{chain}-{number}", behind)
-            expressions = [*_matches([first]), *_jump(f"{chain}-{number}")]
-        yield _rule(table, chain, expressions)
+            rules.append([*_matches((first, *alone)), *_marking()])
+            continue
+        chain = f"{name}-{number}"
+        below, inside = _marks(table, chain, behind)
+        chains += [*below, _message(_NEWCHAIN, table + packed(3, text(chain)))]
+        chains += [_rule(table, chain, expressions) for expressions in inside]
+        rules.append([*_matches([first]), *_jump(chain)])
+    return chains, rules
 
 
 def _rule(table: bytes, chain: str, expressions: Iterable[bytes]) -> NetlinkMessage:
@@ -200,8 +207,17 @@ def _matches(patterns: Sequence[Pattern]) -> Iterator[bytes]:
         place = packed(2, _number(header)) + packed(3, _number(pattern.offset))
         length = packed(4, _number(len(pattern.value)))
         yield _expression("payload", packed(1, register) + place + length)
+        if pattern.mask:
+            yield _expression("bitwise", packed(1, register) + packed(2, register) + _bits(pattern))
         equal = packed(1, register) + packed(2, _number(0))
         yield _expression("cmp", equal + packed(3 | NESTED, packed(1, pattern.value)))
+
+
+def _bits(pattern: Pattern) -> bytes:
+    """Those of the mask, none turned over."""
+    mask, none = pattern.mask, bytes(len(pattern.mask))
+    length = packed(3, _number(len(mask)))
+    return length + packed(4 | NESTED, packed(1, mask)) + packed(5 | NESTED, packed(1, none))
 
 
 def _marking() -> Iterator[bytes]:

@@ -45,8 +45,10 @@ Protocol = Literal["tcp", "udp"]
 Known = frozenset[tuple[str, int]]
 """The ends that have flows by now."""
 
-_SYN, _SYN_ACK = (0x02, 0xC2), (0x12, 0x52)
-"""Flags of the first packet, and of its answer; with those by which ECN is agreed on."""
+_SYN, _SYN_ACK = 0x02, 0x12
+"""Of TCP's flags, which the first packet has, and its answer: some agree on ECN, too."""
+
+_BEGINS = Pattern(13, bytes([_SYN]), mask=bytes([_SYN]))
 
 _UDP = 17
 _LOOK_SECONDS = 0.5
@@ -211,8 +213,8 @@ def _of_pair(
         ways = (Pattern(other, end, True), *ports, *owner)
         if protocol == "udp":
             yield Pattern(fields.protocol, bytes([_UDP]), True), ways
-        else:
-            yield from ((Pattern(13, bytes([each])), ways) for each in flags)
+        else:  # nearly no packet begins anything: that is asked first
+            yield _BEGINS, (Pattern(13, bytes([flags]), mask=bytes([_SYN_ACK])), *ways)
 
 
 def _packed(address: str) -> bytes:

@@ -88,6 +88,14 @@ def test_of_several_together_a_packet_has_all(place: Path) -> None:
             assert bool(trace.collect()) is told, patterns
 
 
+def test_of_a_masked_pattern_those_bits_alone_are_asked_for(place: Path) -> None:
+    port = Pattern(2, b"\0\x61", mask=b"\xff\xfd")  # 97 or 99
+    for pattern, told in ((port, True), (Pattern(2, b"\0\x60", mask=b"\xff\xfd"), False)):
+        with Tracing(place, [(pattern, Pattern(8, TOKEN)), (pattern, Pattern(8, b"x"))]) as trace:
+            send(place, TOKEN)
+            assert bool(trace.collect()) is told
+
+
 def test_a_chain_that_is_not_there_has_no_rules(place: Path) -> None:
     assert rule_handles(place, 2, "filter", "NOBODY") == []
     assert rule_handles(place, 10, "filter", "SEEN") == []
