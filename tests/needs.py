@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from netlab.kernel import cgroups, tools
+from netlab.kernel import cgroups, preflight, tools
 from netlab.kernel.hierarchies import Lacking
 
 
@@ -27,6 +27,14 @@ def control_groups() -> None:
     lacking = [str(each) for each in cgroups.detect().values() if isinstance(each, Lacking)]
     if lacking:
         pytest.skip(f"netlab doctor: {'; '.join(lacking)}")
+
+
+def drop_reasons() -> None:
+    """Go on where the kernel says of one packet why it dropped it; CI's does."""
+    finding = preflight.drop_reasons()
+    if not finding.ok:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse(f"netlab doctor: {finding.detail}")
 
 
 def stream_module() -> None:

@@ -18,6 +18,7 @@ from netlab.kernel import (
     basedir,
     bridgeport,
     cgroups,
+    drops,
     lablock,
     lock,
     namesakes,
@@ -63,6 +64,7 @@ def _tries() -> Iterator[Finding]:
     yield user_namespaces()
     yield from bounds(cgroups.detect())
     yield surroundings.overlays()
+    yield drop_reasons()
 
 
 def privileges() -> Finding:
@@ -121,6 +123,16 @@ def _features() -> Iterator[Finding]:
     ipv6 = sysctl.get(None, "net.ipv6.conf.all.disable_ipv6") is not None
     detail = "available" if ipv6 else "switched off at boot; wanted for dual-stack labs"
     yield Finding("IPv6", ipv6, detail, "" if ipv6 else "boot without ipv6.disable=1", False)
+
+
+def drop_reasons() -> Finding:
+    """Whether `netlab trace` can tell why the kernel dropped a packet."""
+    try:
+        with drops.Drops([drops.Mark(0, b"netlab")]):
+            return Finding("reasons of drops", True, "told by traces", required=False)
+    except EnvironmentLacks as error:
+        fix = "a kernel from 5.17 on with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
+        return Finding("reasons of drops", False, error.message, fix, required=False)
 
 
 def user_namespaces() -> Finding:

@@ -13,6 +13,7 @@ from netlab.diagnosis.service import causes
 from netlab.objects import meta
 from netlab.objects.types import Service
 from netlab.pathcheck.world import World
+from netlab.trace.dropped import said
 from netlab.trace.evidence import place
 from netlab.trace.passages import TURN_AWAY
 from netlab.trace.story import Story
@@ -106,6 +107,8 @@ def _evidence(story: Story | None) -> Iterator[str]:
     else:
         last = f"seen last at {journey.last}" if journey.hops else f"it never left {story.sender}"
         yield f"{way} was {_became(story)}; {last}"
+    if story.evidence.dropped:
+        yield f"the kernel's reason: {said(story.evidence.dropped)}"
     for visit in story.there:
         for rule in visit.met:
             if rule.verdict in TURN_AWAY:

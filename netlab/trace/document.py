@@ -50,6 +50,7 @@ def document(story: Story) -> dict[str, Any]:
         "conntrack": [
             _connection(each) for each in story.evidence.tracked if each.connection is not None
         ],
+        "dropReason": story.evidence.dropped,
         "reply": msgspec.to_builtins(story.evidence.back),
         "marks": [_mark(each) for each in story.marks],
         "masqueradedFor": [{"place": each.place} | _place(each.rule) for each in story.sakes],

@@ -79,6 +79,7 @@ class Follower:
         self.patterns: Patterns = _patterns(self._protocol, self._ends, sources)
         self.wanted = bpf.of_machines(sources, self._protocol)
         self.goes_on = self._protocol == "udp"
+        self.of_one: Patterns = ()
         self.read: Decode = decode_anybody_s if self.goes_on else decode
 
     def first(

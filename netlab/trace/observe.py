@@ -27,6 +27,7 @@ from netlab.pathcheck.send import Sender, Senders, source_address
 from netlab.pathcheck.trial import NothingToAddress, Trial
 from netlab.pathcheck.world import World
 from netlab.trace import asking, flows
+from netlab.trace.dropped import Reasons
 from netlab.trace.passages import FindRule, Passage, passages
 from netlab.trace.way import Evidence, way_back
 
@@ -45,6 +46,8 @@ class Watch(Protocol):
     wanted: bpf.Filter
     read: Decode
     goes_on: bool
+    of_one: Patterns
+    """Those of the patterns by which its drop is known; none where others' packets have them."""
 
     def first(
         self, capture: Capture, traces: Mapping[str, Tracing], /
@@ -105,6 +108,9 @@ class _Sending:
         self._ready = ready
         known = flows.patterns if ready.data else _patterns
         self.patterns: Patterns = list(known(ready.probe))
+        own: Patterns = () if ready.data else self.patterns
+        # The answer to a SYN is known by the number behind.
+        self.of_one: Patterns = own if trial.protocol.name in ("udp", "icmp") else own[:1]
         self.wanted = bpf.STREAMS if ready.data else bpf.PROBES
         self.read: Decode = decode
         self.goes_on = False
@@ -134,16 +140,19 @@ def _observe(
             name: stack.enter_context(Tracing(netns, [_CANARY, *watch.patterns]))
             for name, netns in nodes.items()
         }
+        reasons = Reasons(watch.of_one, world, stack)
         # Behind them: it sends the canary as it opens.
         places = {name: place.netns for name, place in world.places.items()}
         capture = stack.enter_context(Capture(places, watch.wanted, watch.read))
         capture.prove()
         _prove(traces)
+        reasons.prove()
         probe, seen, before = watch.first(capture, traces)
         sightings = Sightings(watch.goes_on)
         sightings.add(sorted(seen, key=lambda one: one.time))
         _follow(trial, probe, capture, sightings)
         capture.require_complete()
+        dropped = reasons.told()
         told = {name: [*before.get(name, ()), *trace.collect()] for name, trace in traces.items()}
     probe = _numbered(probe, sightings.all)
     sender = trial.place.name
@@ -157,12 +166,20 @@ def _observe(
         way_back(probe, sender, sightings.copies(probe), sightings.all, tracked),
         tracked,
         tuple(asking.decisions(went, [one for one in met if not one.reply], world, sender)),
+        dropped if _is_its(went) else "",
     )
     packets = sorted(
         (one for one in sightings.all if ours.has(one.packet)), key=lambda one: one.time
     )
     ended = _turned_away(went, met, world.addresses())
     return Observed(probe, ended, met, tuple(packets), evidence, replied)
+
+
+def _is_its(went: Journey) -> bool:
+    """Whether a reason is the packet's own: an answer to a datagram bears its token, too."""
+    if went.probe.proto in ("tcp", "sctp") or went.delivered is None:
+        return went.outcome != "reachable"
+    return went.outcome in ("refused", "unreachable")
 
 
 def _once(passages: Iterable[Passage]) -> Iterator[Passage]:

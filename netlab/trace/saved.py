@@ -191,6 +191,7 @@ class _Saved(Struct, rename="camel"):
     ct: Which = "new"
     routes: list[Decision] = []
     conntrack: list[Tracking] = []
+    drop_reason: str = ""
     reply: WayBack | None = None
     marks: list[Marking] = []
     masqueraded_for: list[AtRule] = []
@@ -314,7 +315,7 @@ def _story(saved: _Saved) -> Story:
         lookup=_lookup(saved.lookup) if saved.lookup is not None else None,
         dry=saved.dry,
         ct=saved.ct,
-        evidence=evidence(saved.reply, saved.conntrack, saved.routes),
+        evidence=evidence(saved.reply, saved.conntrack, saved.routes, saved.drop_reason),
         marks=tuple(changes(saved.marks, visits)),
         sakes=tuple(sakes(saved.masqueraded_for, visits)),
         mattered=saved.mattered,

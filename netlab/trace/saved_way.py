@@ -44,12 +44,12 @@ class Marking(AtRule):
 
 
 def evidence(
-    back: WayBack | None, tracking: Sequence[Tracking], routes: Sequence[Decision]
+    back: WayBack | None, tracking: Sequence[Tracking], routes: Sequence[Decision], dropped: str
 ) -> Evidence:
     """What kernels told; `ValueError` for an answer that was seen nowhere."""
     if back is not None and not back.hops:
         raise ValueError("a reply without hops")
-    return Evidence(back, tuple(map(_tracked, tracking)), tuple(routes))
+    return Evidence(back, tuple(map(_tracked, tracking)), tuple(routes), dropped)
 
 
 def _tracked(one: Tracking) -> Tracked:

@@ -65,11 +65,13 @@ class Decision(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """All of it. `back` is None where no answer was seen."""
+    """All of it. `back` is None where no answer was seen; `dropped` is the kernel's reason, "" if
+    it gave none that is this packet's for certain."""
 
     back: WayBack | None = None
     tracked: tuple[Tracked, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    dropped: str = ""
 
 
 def way_back(

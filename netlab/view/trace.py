@@ -12,6 +12,7 @@ from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.config import ModeName
 from netlab.proxy.iptables.model import HOOKS
 from netlab.proxy.iptables.rule import parse_rule
+from netlab.trace.dropped import said
 from netlab.trace.misses import nearest
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit, Story
@@ -244,6 +245,8 @@ def _end(story: Story) -> Iterator[str]:
         yield f"refused {_until(story)}: {journey.note}"
     else:
         yield f"lost {_until(story)}" + (f": {journey.note}" if journey.note else "")
+    if story.evidence.dropped:
+        yield f"  the kernel's reason: {said(story.evidence.dropped)}"
 
 
 def _until(story: Story) -> str:

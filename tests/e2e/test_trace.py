@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import needs
 import pytest
 from e2e.labs import Machine, machine
 
@@ -249,6 +250,22 @@ def test_a_rule_added_by_hand_is_found(lab: Machine) -> None:
     finally:
         for node in ("worker001", "worker002"):
             lab.run_in(f"traced.{node}", "iptables-nft", "-D", *rule)
+
+
+def test_the_kernel_s_own_reason_is_told_of_what_it_drops(lab: Machine) -> None:
+    needs.drop_reasons()
+    rule = ["INPUT", "-p", "tcp", "--dport", "80", "-j", "DROP"]
+    lab.run_in("traced.default.far", "iptables-nft", "-I", *rule)
+    try:
+        told = trace(lab, "box", "pod/far:80")
+        assert "  the kernel's reason: NETFILTER_DROP: a rule said so" in told
+        shown = lab.netlab("trace", "box", "pod/far:80", "-o", "json").stdout
+        assert json.loads(shown)["dropReason"] == "NETFILTER_DROP"
+    finally:
+        lab.run_in("traced.default.far", "iptables-nft", "-D", *rule)
+    told = trace(lab, "box", "pod/far:99")
+    assert "  the kernel's reason: NO_SOCKET: nobody listens there" in told
+    assert not any("reason" in line for line in trace(lab, "box", "svc/web:80"))
 
 
 def test_nothing_stays_of_it(lab: Machine) -> None:
