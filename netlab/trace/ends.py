@@ -23,6 +23,7 @@ _SENDERS: dict[str, SenderKind] = {
 _SERVICE = ("svc", "service", "services")
 _LOAD_BALANCERS = ("lb", "loadbalancer")
 _PODS = ("pod", "pods", "po")
+_LAST_PORT = 65535
 SELECTOR = "selector"
 """Before labels: any pod that has them."""
 
@@ -32,9 +33,10 @@ def check_of(
 ) -> PathCheck:
     """A check of that one way. `UsageError` for words that mean nothing in this world."""
     found = sender_of(sender, world, namespace)
-    return PathCheck(
-        "trace", found, _target(target, found, world, namespace, protocol), Expectation()
-    )
+    to = _target(target, found, world, namespace, protocol)
+    for port in (to.port, to.node_port):
+        _require_port(port)
+    return PathCheck("trace", found, to, Expectation())
 
 
 def check_of_service(sender: str, service: Service, port: str, world: World) -> PathCheck:
@@ -42,6 +44,7 @@ def check_of_service(sender: str, service: Service, port: str, world: World) -> 
     its load balancer or its nodePort where it has one, else by its ClusterIP. `port` is a number,
     a name, or "" for its first."""
     space, spec = meta.namespace(service), meta.spec(service)
+    _require_port(int(port) if port.isdigit() else port)
     found = sender_of(sender, world, space)
     if spec.get("type") == "ExternalName" and not port and not spec.get("ports"):
         alias = f"{meta.name(service)} is another name for {spec.get('externalName')}"
@@ -63,8 +66,15 @@ def check_of_service(sender: str, service: Service, port: str, world: World) -> 
     return PathCheck("why", found, target, Expectation())
 
 
+def _require_port(port: int | str | None) -> None:
+    if isinstance(port, int) and port > _LAST_PORT:
+        raise UsageError(f"{port} is no port", hint=f"1 to {_LAST_PORT}")
+
+
 def sender_of(word: str, world: World, namespace: str) -> Sender:
-    """Who is meant: `pod/NAME`, `NAME`, `NAMESPACE/NAME`, `deploy/NAME`, a node, a client."""
+    """Who is meant: `pod/NAME`, `NAME`, `NAMESPACE/NAME`, `deploy/NAME`, a node, a client, or whose
+    address it is."""
+    word = world.owner(word.strip("[]")) or word
     kind, slash, name = word.partition("/")
     if kind == SELECTOR or (kind in _PODS and is_selector(name)):
         return Sender("pod", any_of(name, world, namespace), namespace)

@@ -22,9 +22,9 @@
     sudo netlab trace client-pod web:80 --save web.json --pcap web.pcapng --svg web.svg
     netlab trace --show web.json --explain                    told again: no lab is needed, nor root
 
-FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), its
-load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of those with labels, pod/app=web:80), a
-node's port (node/NAME:PORT), an address, a URL.
+FROM is a pod, a node, a client, or an address of one; TO a Service (svc/NAME:PORT, or its name, as
+DNS knows it), its load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of those with labels,
+pod/app=web:80), a node's port (node/NAME:PORT), an address, a URL.
 
 --from-save goes by the rules of a real node, as iptables-save, ip6tables-save, nft list ruleset and
 nft -j list ruleset print them (several, each with a --from-save); --objects takes what kubectl get

@@ -39,6 +39,9 @@ def ends(sender: str, target: str, namespace: str = "default") -> tuple[Sender, 
         ("n1", "default", Sender("node", "n1")),
         ("node/n1", "default", Sender("node", "n1")),
         ("laptop", "default", Sender("client", "laptop")),
+        ("10.244.1.3", "default", Sender("pod", "box", "town")),
+        ("10.0.0.1", "default", Sender("node", "n1")),
+        ("172.16.0.9", "default", Sender("client", "laptop")),
     ],
 )
 def test_senders(word: str, namespace: str, sender: Sender) -> None:
@@ -79,6 +82,14 @@ def test_an_external_name_is_asked_by_a_port_that_is_said() -> None:
     assert check_of_service("box", service, "5432", WORLD).target.port == 5432
     with pytest.raises(UsageError, match="db is another name for"):
         check_of_service("box", service, "", WORLD)
+
+
+@pytest.mark.parametrize(
+    "target", ["svc/web:65536", "web:99999", "10.96.0.10:99999", "pod/box:70000", "node/n1:70000"]
+)
+def test_a_number_that_no_port_has(target: str) -> None:
+    with pytest.raises(UsageError, match="is no port"):
+        ends("box", target)
 
 
 def test_words_that_mean_nothing() -> None:
