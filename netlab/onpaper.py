@@ -43,7 +43,9 @@ from netlab.proxy.nftables.model import NFT_FAMILY, NftChain, NftTable
 from netlab.proxy.node_view import node_view
 from netlab.store.registry import Registry
 from netlab.store.store import Store
-from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules
+from netlab.trace.iptables_rules import IptablesRules
+from netlab.trace.nftables_rules import NftRules
+from netlab.trace.node_rules import NodeRules
 
 _SECONDS = 30.0
 _NAT = "nat"

@@ -5,208 +5,44 @@ The file may be anybody's: what is no trace, or not whole, is refused with what 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct
 
-from netlab.diagnosis.facts import Cause
 from netlab.errors import InputError, Problem
 from netlab.objects.pathcheck import PathCheck, Sender, Target
 from netlab.pathcheck.calls import Exchange, HttpRequest, PlainText
 from netlab.pathcheck.decode import Observation, decode, split
 from netlab.pathcheck.packets import ProbePacket
-from netlab.pathcheck.path import Hop, Journey, Outcome, Rewrite
-from netlab.pathcheck.protocols import ProtocolName
+from netlab.pathcheck.path import Journey
 from netlab.pathcheck.resolve import Asked
-from netlab.proxy.config import ModeName
 from netlab.trace.agreement import Agreement
 from netlab.trace.call_document import call_document, count_document
 from netlab.trace.calls import Behind, Call
 from netlab.trace.counting import End
 from netlab.trace.document import VERSION, document
-from netlab.trace.doors import Door
 from netlab.trace.draws import Draw
 from netlab.trace.lookup import LookUp, Question
-from netlab.trace.mattered import Mattered
 from netlab.trace.misses import Miss
-from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule
-from netlab.trace.predicted import Prediction, Verdict, Which
-from netlab.trace.saved_way import AtRule, Marking, Tracking, changes, evidence, sakes
-from netlab.trace.story import ChainVisit, Story, Untold
-from netlab.trace.way import Decision, WayBack
-from netlab.trace.whynot import Turn
+from netlab.trace.predicted import Prediction
+from netlab.trace.saved_document import (
+    SavedAsked,
+    SavedBehind,
+    SavedCall,
+    SavedChain,
+    SavedEnd,
+    SavedEnds,
+    SavedHead,
+    SavedLookUp,
+    SavedPacket,
+    SavedTrace,
+)
+from netlab.trace.saved_way import changes, evidence, sakes
+from netlab.trace.story import ChainVisit, Story
 
 _HINT = "netlab trace FROM TO --save FILE writes one"
-_Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-
-
-class _Head(Struct):
-    version: int
-    outcome: str = ""
-
-
-class _Ends(Struct):
-    protocol: ProtocolName
-    source: str
-    destination: str
-
-
-class _Rule(Struct):
-    number: int
-    rule: str
-    verdict: str
-    to: str
-    handle: int = 0
-    origin: Origin | None = None
-    line: str = ""
-
-
-class _Draw(Struct, rename="camel"):
-    among: int
-    fell_on: int
-    odds: str
-
-
-class _Missed(Struct):
-    number: int
-    rule: str
-    condition: str
-    reason: str
-    words: str
-    held: int = 0
-    line: str = ""
-
-
-class _Chain(Struct):
-    place: str
-    table: str
-    chain: str
-    size: int
-    matters: bool
-    met: list[_Rule]
-    missed: list[_Missed]
-    draw: _Draw | None = None
-
-
-class _End(Struct):
-    verdict: Verdict
-    share: float
-    at: str
-    source: str
-    destination: str
-    unknown: tuple[str, ...]
-
-
-class _Packet(Struct):
-    place: str
-    ifname: str
-    outgoing: bool
-    time: _Time
-    data: str
-
-
-class _Asked(Struct):
-    name: str
-    type: Literal["A", "AAAA"]
-    server: str
-    service: str
-    answer: str
-    addresses: tuple[str, ...]
-    aliases: tuple[str, ...]
-    servers: tuple[str, ...]
-    milliseconds: float
-
-
-class _LookUp(Struct):
-    name: str
-    searches: tuple[str, ...]
-    questions: list[_Asked]
-    addresses: tuple[str, ...]
-    owner: str
-    error: str
-    hint: str
-
-
-class _Count(Struct):
-    verdict: Verdict
-    at: str
-    destination: str
-    packets: int
-    foreseen: float | None
-    far: bool
-
-
-class _Call(Struct, rename="camel"):
-    status: str
-    code: int
-    said: str
-    bytes: int
-    location: str
-    connect_milliseconds: float
-    milliseconds: float
-    error: str
-    http: str | None = None
-    host: str = ""
-    payload: str = ""
-
-
-class _Behind(Struct, rename="camel"):
-    controller: str
-    rule: Door | None
-    passed: list[_Passed]
-    served_by: str
-    problem: str
-    trace: _Saved | None
-
-
-class _Passed(Struct):
-    source: str
-    destination: str
-
-
-class _Saved(Struct, rename="camel"):
-    """The document, of which `netlab help tracing` tells the fields."""
-
-    outcome: Outcome
-    note: str
-    sender: str = field(name="from")
-    name: str
-    packet: _Ends
-    delivered_to: str | None
-    delivered_as: str | None
-    source_seen: str | None
-    hops: tuple[Hop, ...]
-    chains: list[_Chain]
-    dnat: tuple[Rewrite, ...]
-    masquerade: tuple[Rewrite, ...]
-    ends: list[_End]
-    mode: ModeName
-    told_by: Literal["kernel", "simulator"]
-    difference: str
-    causes: tuple[Cause, ...]
-    steps: int = 0
-    open: tuple[str, ...] = ()
-    ct: Which = "new"
-    routes: list[Decision] = []
-    conntrack: list[Tracking] = []
-    drop_reason: str = ""
-    reply: WayBack | None = None
-    marks: list[Marking] = []
-    masqueraded_for: list[AtRule] = []
-    mattered: Mattered | None = None
-    why_not: tuple[Turn, ...] | None = None
-    packets: list[_Packet] = []
-    dry: bool = False
-    files: tuple[str, ...] = ()
-    untold: tuple[Untold, ...] = ()
-    unsaved: tuple[str, ...] = ()
-    lookup: _LookUp | None = None
-    counts: list[_Count] | None = None
-    entered: str = ""
-    call: _Call | None = None
-    ingress: _Behind | None = None
 
 
 class Saved(Struct, frozen=True):
@@ -228,12 +64,12 @@ class Saved(Struct, frozen=True):
 def read(text: bytes, file: str) -> Saved:
     """What a file tells; `InputError` for one that is not whole, or no trace."""
     try:
-        head = msgspec.json.decode(text, type=_Head)
+        head = msgspec.json.decode(text, type=SavedHead)
         if head.version != VERSION:
             raise _refused(file, f"a trace of version {head.version}; {VERSION} is read")
         if head.outcome == "unresolved":
             raise _refused(file, "tells of a name without an address: nothing was sent")
-        return _saved(msgspec.json.decode(text, type=_Saved))
+        return _saved(msgspec.json.decode(text, type=SavedTrace))
     except (ValueError, RecursionError) as error:
         raise _refused(file, _complaint(text, error)) from None
 
@@ -250,7 +86,7 @@ def _complaint(text: bytes, error: Exception) -> str:
     return f"is no trace of netlab: {error}"
 
 
-def _saved(saved: _Saved) -> Saved:
+def _saved(saved: SavedTrace) -> Saved:
     story = _story(saved)
     call = _call(saved, saved.call, story) if saved.call is not None else None
     if saved.counts is None:
@@ -259,7 +95,7 @@ def _saved(saved: _Saved) -> Saved:
     return Saved(story, call, tuple(ends))
 
 
-def _call(saved: _Saved, call: _Call, story: Story) -> Call:
+def _call(saved: SavedTrace, call: SavedCall, story: Story) -> Call:
     question = HttpRequest(call.http, call.host) if call.http is not None else None
     exchange = Exchange(
         status=call.status,
@@ -275,7 +111,7 @@ def _call(saved: _Saved, call: _Call, story: Story) -> Call:
     return Call(question or PlainText(call.payload), story, exchange, behind, saved.entered)
 
 
-def _behind(saved: _Behind) -> Behind:
+def _behind(saved: SavedBehind) -> Behind:
     return Behind(
         saved.controller,
         saved.rule,
@@ -286,7 +122,7 @@ def _behind(saved: _Behind) -> Behind:
     )
 
 
-def _story(saved: _Saved) -> Story:
+def _story(saved: SavedTrace) -> Story:
     probe = _probe(saved.packet)
     visits = tuple(map(_visit, saved.chains))
     return Story(
@@ -326,7 +162,7 @@ def _story(saved: _Saved) -> Story:
     )
 
 
-def _lookup(saved: _LookUp) -> LookUp:
+def _lookup(saved: SavedLookUp) -> LookUp:
     return LookUp(
         saved.name,
         saved.searches,
@@ -338,7 +174,7 @@ def _lookup(saved: _LookUp) -> LookUp:
     )
 
 
-def _question(saved: _Asked) -> Question:
+def _question(saved: SavedAsked) -> Question:
     asked = Asked(
         saved.name,
         6 if saved.type == "AAAA" else 4,
@@ -351,13 +187,13 @@ def _question(saved: _Asked) -> Question:
     return Question(asked, saved.service, saved.servers)
 
 
-def _probe(ends: _Ends) -> ProbePacket:
+def _probe(ends: SavedEnds) -> ProbePacket:
     """Its numbers are of no use any more."""
     (source, sport), (destination, dport) = split(ends.source), split(ends.destination)
     return ProbePacket(0, ends.protocol, source, sport, destination, dport, 0)
 
 
-def _visit(chain: _Chain) -> ChainVisit:
+def _visit(chain: SavedChain) -> ChainVisit:
     draw = chain.draw
     return ChainVisit(
         place=chain.place,
@@ -394,11 +230,11 @@ def _visit(chain: _Chain) -> ChainVisit:
     )
 
 
-def _prediction(end: _End) -> Prediction:
+def _prediction(end: SavedEnd) -> Prediction:
     return Prediction(end.verdict, end.share, (), end.at, end.source, end.destination, end.unknown)
 
 
-def _observation(saved: _Packet) -> Observation:
+def _observation(saved: SavedPacket) -> Observation:
     data = bytes.fromhex(saved.data)
     packet = decode(data)
     if packet is None:

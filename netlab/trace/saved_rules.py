@@ -9,8 +9,10 @@ from netlab.simulation import both
 from netlab.simulation.hooks import EntryHook, Route
 from netlab.simulation.packet import Outcome, Packet
 from netlab.trace.draws import Draw
+from netlab.trace.iptables_rules import IptablesRules
 from netlab.trace.misses import Miss
-from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, RuleAt
+from netlab.trace.nftables_rules import NftRules
+from netlab.trace.node_rules import NodeRules, RuleAt
 from netlab.trace.passages import MetRule
 
 

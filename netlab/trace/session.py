@@ -27,9 +27,11 @@ from netlab.simulation.packet import Packet
 from netlab.trace import asking, marks, rule_texts, written
 from netlab.trace.agreement import Agreement, agree
 from netlab.trace.flows import NoFlow
+from netlab.trace.iptables_rules import IptablesRules
 from netlab.trace.lookup import LookUp
 from netlab.trace.mattered import mattered
-from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
+from netlab.trace.nftables_rules import NftRules
+from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.observe import Observed, Watch, observe, turned_away
 from netlab.trace.origins import Origin, origin
 from netlab.trace.passages import FindRule, MetRule, Passage

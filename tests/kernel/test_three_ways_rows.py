@@ -22,7 +22,8 @@ from netlab.proxy.iptables.read import read
 from netlab.proxy.nftables.apply import read_tables
 from netlab.simulation.packet import Packet
 from netlab.trace import rule_texts
-from netlab.trace.node_rules import IptablesRules, NftRules
+from netlab.trace.iptables_rules import IptablesRules
+from netlab.trace.nftables_rules import NftRules
 from netlab.trace.passages import passages
 
 pytestmark = pytest.mark.root

@@ -35,7 +35,8 @@ from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.node_view import node_view
 from netlab.simulation.packet import Packet
 from netlab.trace import rule_texts
-from netlab.trace.node_rules import IptablesRules, NftRules
+from netlab.trace.iptables_rules import IptablesRules
+from netlab.trace.nftables_rules import NftRules
 from netlab.trace.passages import passages
 
 TRACED = [

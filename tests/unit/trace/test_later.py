@@ -11,7 +11,7 @@ from netlab.pathcheck.world import Place, World
 from netlab.proxy.iptables.parse import parse
 from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Flow, Packet
-from netlab.trace.node_rules import IptablesRules
+from netlab.trace.iptables_rules import IptablesRules
 from netlab.trace.predicted import predict, predict_later, supposed_denial
 from netlab.trace.routing import Router
 

@@ -6,7 +6,7 @@ import pytest
 
 from netlab.proxy.nftables.parse import parse_tables
 from netlab.simulation.packet import Packet
-from netlab.trace.node_rules import NftRules
+from netlab.trace.nftables_rules import NftRules
 from netlab.view.nft_words import words
 
 LISTING = """

@@ -10,8 +10,8 @@ from netlab.errors import UsageError
 from netlab.pathcheck.world import World
 from netlab.proxy.iptables.parse import parse as parse_iptables
 from netlab.simulation.packet import Packet
+from netlab.trace.iptables_rules import IptablesRules
 from netlab.trace.mattered import mattered
-from netlab.trace.node_rules import IptablesRules
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit
 from netlab.trace.whynot import why_not
