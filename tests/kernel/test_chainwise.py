@@ -5,7 +5,7 @@ import os
 import pytest
 
 from netlab.kernel import netns
-from netlab.kernel.notices import rules_generation
+from netlab.kernel.generation import rules_generation
 from netlab.kernel.run import run
 from netlab.proxy.iptables import chainwise
 from netlab.proxy.iptables.chainwise import Chainwise

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import proved
 import pytest
-from kernel.test_three_ways import Node, holds, of_class, seen_end, watched
+from kernel.three_ways import holds, node_of, of_class, seen_end, watched
 from msgspec.structs import replace
 from oracle import worlds
 from oracle.tries import FOLDERS, addresses_of
@@ -59,12 +59,12 @@ def test_the_kernel_treats_packets_as_the_comparison_says(name, tmp_path):
     before = compile(world.services, world.slices, node_view(world.node, world.config, "ipv4"))
     pick = random.Random(name).choice
     told = 0
-    with contextlib.closing(Node(tmp_path, world, "ipv4")) as node:
+    with contextlib.closing(node_of(tmp_path, world, "ipv4")) as node:
         for _ in range(MUTATIONS):
             after, gone = mutated(before, pick)
             compared = found(before, after, own)
             if compared.found:
-                RestoreApplier("nft", "ipv4", node.fds["node"]).replace(after)
+                RestoreApplier("nft", "ipv4", node.here).replace(after)
                 told += seen_otherwise(node, compared, pick, own, gone)
     assert told
 
@@ -77,7 +77,7 @@ def found(before, after, own):
 def seen_otherwise(node, compared, pick, own, gone):
     """How many packets of what changed ended as they could not have before. All end as they may
     now."""
-    space, here, told = compared.grounds.space, node.fds["node"], 0
+    space, here, told = compared.grounds.space, node.here, 0
     hooks = {"before": compared.grounds.hooks, "after": compared.grounds.of(compared.after)}
     numbers = ProbeNumbers()
     with Capture({"node": here}) as capture, Senders() as send:
@@ -89,7 +89,7 @@ def seen_otherwise(node, compared, pick, own, gone):
             if entry == "OUTPUT":
                 send.send(here, probe)
             else:
-                node.arrive(probe, "cni0" if packet.source in node.pods else "eth1")
+                node.arrive(probe, node.leads_to(packet.source))
             sightings, _ = watched(capture, None, probe, told=False)
             seen = seen_end(sightings, probe, own)
             met = replace(packet, recent=REMEMBERED)  # what came before may have been

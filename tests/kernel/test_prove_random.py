@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel.by_save import BySave
 from kernel.test_prove_mutations import REMEMBERED, found, mutated, seen_otherwise
-from kernel.test_three_ways import Node, holds, of_class, seen_end, watched
+from kernel.three_ways import holds, node_of, of_class, seen_end, watched
 from msgspec.structs import replace
 from oracle.worlds import World
 
@@ -83,8 +83,8 @@ def usable(packet, entry):
 def tried(world, mode, seed, directory):
     """How many packets of each class ended as it says; and what a rule that is gone changed."""
     pick = random.Random(seed).choice
-    with contextlib.closing(Node(directory, world, "ipv4")) as node:
-        here = node.fds["node"]
+    with contextlib.closing(node_of(directory, world, "ipv4")) as node:
+        here = node.here
         rules = in_force(world, mode, here)
         save = of_rules("node", {"ipv4": rules})
         space = space_of([save], "ipv4", OWN)
@@ -97,7 +97,7 @@ def tried(world, mode, seed, directory):
                 probe = numbers.probe(
                     packet.protocol, packet.source, packet.destination, packet.dport
                 )
-                link = "" if entry == "OUTPUT" else "cni0" if packet.source in node.pods else "eth1"
+                link = "" if entry == "OUTPUT" else node.leads_to(packet.source)
                 if entry == "OUTPUT":
                     send.send(here, probe)
                 else:

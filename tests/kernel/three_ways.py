@@ -121,6 +121,12 @@ class Node:
             netns.remove(self.directory / name)
 
 
+def node_of(directory, world, family, *, forwards=True):
+    """A world's."""
+    pods = [str(ip_address(ip)) for ip in local_pods(world, family)]
+    return Node(directory, family, own_addresses(world, family), pods, forwards=forwards)
+
+
 def own_addresses(world, family):
     """The node's; loopback has its own already."""
     links = (world.config.interface_addresses or {}).values()
@@ -226,8 +232,7 @@ def everything(world, family):
 def three_ways(world, mode, family, directory, tries, *, forwards=True):
     world = remembering(world)
     own = own_addresses(world, family)
-    pods = [str(ip_address(ip)) for ip in local_pods(world, family)]
-    with contextlib.closing(Node(directory, family, own, pods, forwards=forwards)) as node:
+    with contextlib.closing(node_of(directory, world, family, forwards=forwards)) as node:
         known = {}
         rules, save = rules_of(world, mode, family, node.here, known)
         space = space_of([save], family, own or ["192.0.2.1", "2001:db8:99::1"])
