@@ -37,7 +37,7 @@ spec:
   nodes: # the last one is switched off: kube-dns is elsewhere
   - {{name: worker001}}
   - {{name: worker002}}
-  - {{name: worker003, taints: [{{key: for, value: away, effect: NoSchedule}}]}}
+  - {{name: worker003, taints: [{{key: for, value: away, effect: NoExecute}}]}}
   nodeLifecycle: {{nodeMonitorGracePeriod: 600s}}
   {}
 ---
@@ -63,7 +63,8 @@ def pod(name: str, node: str, container: str, labels: str = "", space: str = "de
     return (
         f"---\napiVersion: v1\nkind: Pod\n"
         f"metadata: {{name: {name}, namespace: {space}, labels: {{{labels}}}}}\n"
-        f"spec: {{nodeName: {node}, containers: [{{name: c, {container}}}]}}\n"
+        f"spec: {{nodeName: {node}, tolerations: [{{key: for, operator: Exists}}], "
+        f"containers: [{{name: c, {container}}}]}}\n"
     )
 
 

@@ -252,8 +252,12 @@ def test_chunks_of_a_list_go_on_when_the_first_state_is_past(kubectl: Shell) -> 
 def test_what_cannot_be_written_is_not_acceptable(kubectl: Shell) -> None:
     protobuf = "application/vnd.kubernetes.protobuf"
     for accept, query, accepted in (
-        (f"{protobuf};stream=watch", "?watch=1", "application/json;stream=watch"),
-        (protobuf, "", "application/json, application/yaml"),
+        (
+            "application/cbor-seq",
+            "?watch=1",
+            f"application/json;stream=watch, {protobuf};stream=watch",
+        ),
+        ("application/cbor", "", f"application/json, application/yaml, {protobuf}"),
     ):
         status = answered(kubectl, f"{DEFAULT}/pods{query}", "-H", f"Accept: {accept}")
         assert (status["code"], status["reason"]) == (406, "NotAcceptable")
