@@ -20,7 +20,7 @@ from netlab.client.informer import Informers
 from netlab.objects import meta
 from netlab.objects.types import EndpointSlice, Lease
 
-LIMIT = 2.0
+LIMIT = 5.0
 """Seconds after which nobody waits any more for rules that are not written yet."""
 
 LINGER = 0.05
