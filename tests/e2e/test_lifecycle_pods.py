@@ -169,8 +169,10 @@ def test_the_hook_before_the_end_is_run_and_waited_for(lab: Lab) -> None:
 def test_a_command_that_hears_the_end_but_goes_on_is_killed_after_its_grace_period(
     lab: Lab,
 ) -> None:
-    command = '[sh, -c, "trap : TERM; while :; do sleep 0.05; done"]'
-    lab.run("deaf", f"image: busybox, command: {command}", ", terminationGracePeriodSeconds: 1")
+    command = '[sh, -c, "trap : TERM; touch /deaf; while :; do sleep 0.05; done"]'
+    probe = "readinessProbe: {exec: {command: [cat, /deaf]}, periodSeconds: 1}"
+    lab.run("deaf", f"image: busybox, command: {command}, {probe}",
+            ", terminationGracePeriodSeconds: 1")  # fmt: skip
     eventually(lambda: lab.is_ready("deaf"))
     assert 0.9 < lab.delete("deaf") < 2.5
 

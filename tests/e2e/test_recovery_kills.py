@@ -232,7 +232,7 @@ def test_killed_while_many_pods_are_attached(here: Machine) -> None:
     eventually(lambda: attaching(here), 60)
     eventually(lambda: len([*paths.namespaces(directory(here)).iterdir()]) > 40, 60)
     signal_controller(here, signal.SIGKILL)
-    eventually(lambda: not attaching(here), 2)
+    eventually(lambda: not attaching(here), 20)
     finish(coming)
     here.netlab("up", file, timeout=120)
     with Client(paths.api_socket(directory(here))) as client:
