@@ -98,7 +98,7 @@ def test_the_internet_and_the_responder_are_told(lab: Machine) -> None:
     assert re.search(r"db\.default\.svc\.cluster\.local → db\.example\.org \(.*→ responder", told)
     told = trace(lab, "box", "far.example.org:80")
     assert re.search(r"203\.0\.113\.11 +far\.example\.org \(.*the internet's DNS, \d", told)
-    assert "is 203.0.113.10, says DNS\n" in trace(lab, "worker001", "db.example.org:80")
+    assert "is 203.0.113.10, says DNS (internet)\n" in trace(lab, "worker001", "db.example.org:80")
 
 
 def test_a_headless_service_has_its_pods_addresses(lab: Machine) -> None:
