@@ -12,6 +12,7 @@ from netlab.pathcheck.calls import HttpRequest, PlainText
 from netlab.trace.calls import Behind, Call
 from netlab.trace.counting import End
 from netlab.trace.document import document
+from netlab.trace.milliseconds import milliseconds
 from netlab.trace.story import Story
 
 
@@ -28,8 +29,8 @@ def call_document(call: Call) -> dict[str, Any]:
         "said": exchange.said,
         "bytes": exchange.size,
         "location": exchange.location,
-        "connectMilliseconds": round(exchange.connected * 1000, 3),
-        "milliseconds": round(exchange.seconds * 1000, 3),
+        "connectMilliseconds": milliseconds(exchange.connected),
+        "milliseconds": milliseconds(exchange.seconds),
         "error": exchange.error,
     }
     behind = _behind(call.behind) if call.behind is not None else None

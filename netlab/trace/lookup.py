@@ -21,6 +21,7 @@ from netlab.pathcheck.decode import Observation
 from netlab.pathcheck.resolve import Asked, Resolved, searched
 from netlab.pathcheck.trial import NothingToAddress
 from netlab.pathcheck.world import Place, World
+from netlab.trace.milliseconds import milliseconds
 
 _DNS = "kube-system/kube-dns"
 _UDP_HEADER, _HEADER = 8, 12
@@ -85,7 +86,7 @@ def _as_json(question: Question) -> dict[str, Any]:
         "addresses": list(asked.addresses),
         "aliases": list(asked.aliases),
         "servers": list(question.way),
-        "milliseconds": round(asked.seconds * 1000, 3),
+        "milliseconds": milliseconds(asked.seconds),
     }
 
 

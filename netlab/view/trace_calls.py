@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from netlab.pathcheck.calls import Exchange, HttpRequest, PlainText, Question
 from netlab.trace.calls import Behind, Call
 from netlab.trace.doors import Door
+from netlab.trace.milliseconds import in_words
 from netlab.trace.story import Story
 
 Tell = Callable[[Story], Iterable[str]]
@@ -34,7 +35,7 @@ def served(call: Call) -> str:
 def answer(question: Question, exchange: Exchange, by: str) -> Iterator[str]:
     """`GET / → HTTP/1.1 200 OK from default/web-0, 227 bytes in 3.2 ms`, and what was said."""
     asked = f"GET {question.path}" if isinstance(question, HttpRequest) else f"“{question.text}”"
-    time = f"{exchange.seconds * 1000:.1f} ms"
+    time = in_words(exchange.seconds)
     if exchange.error:
         yield f"{asked}: {exchange.error}, after {time}"
     else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from netlab.trace.lookup import LookUp, Question, record_type
+from netlab.trace.milliseconds import in_words
 
 
 def lines(lookup: LookUp, address: str = "", *, explain: bool = False) -> Iterator[str]:
@@ -34,7 +35,7 @@ def _named(question: Question) -> str:
     one who was asked."""
     asked = question.asked
     said = [] if len(question.way) < 2 else [_behind(question.way)]
-    said += [f"{asked.seconds * 1000:.1f} ms"] if asked.answer else []
+    said += [in_words(asked.seconds)] if asked.answer else []
     aliases = "".join(f" → {alias}" for alias in asked.aliases)
     return f"{asked.name}{aliases}" + (f" ({', '.join(said)})" if said else "")
 

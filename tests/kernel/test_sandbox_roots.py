@@ -241,7 +241,7 @@ async def test_a_volume_is_mounted_only_where_its_like_is(
 async def test_a_sub_path_that_is_missing_is_made_for_the_pod(lab: Lab) -> None:
     mount = at(filled(lab, "v"), "/x", sub_path="a/b/c")
     said = await lab.output("sh", "-c", "echo x >/x/f; stat -c %U:%a /x", mounts=[mount])
-    assert said == (0, "root:755\n")
+    assert said == (0, "root:777\n"), "as open as the volume"
     assert (lab.volume("v") / "a/b/c/f").read_text() == "x\n"
 
 
