@@ -146,9 +146,16 @@ def missing(word: str, doors: Sequence[Door], namespace: str) -> UsageError:
     if match is None:
         return UsageError(f"--to {word} names nothing in these families", hint=_TARGETS)
     key = match[1] if "/" in match[1] else f"{namespace}/{match[1]}"
-    ports = sorted({str(one.port) for one in doors if one.owner.partition(":")[0] == key})
-    if ports:
-        return UsageError(f"--to {word} names no port", hint=f"{key} has: {', '.join(ports)}")
+    mine = {one for one in doors if one.owner.partition(":")[0] == key}
+    if mine:
+        ports = sorted({(one.port, one.protocol.upper()) for one in mine})
+        known = ", ".join(f"{port}/{protocol}" for port, protocol in ports)
+        if match[2] is None:
+            return UsageError(f"Service {key} has no address here", hint=f"it has ports {known}")
+        return UsageError(
+            f"Service {key} has no port {match[2]}; it has {known}",
+            hint=f"--to svc/{key}:{ports[0][0]}",
+        )
     names = sorted({one.owner.partition(":")[0] for one in doors})
     some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     hint = f"these rules know: {some}" if names else "these rules know no Service"

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from stat import S_ISBLK, S_ISCHR
 from typing import Any
 
 from msgspec import Struct, field
@@ -48,13 +49,37 @@ def read_input(arguments: argparse.Namespace) -> ProxyInput:
     return ProxyInput(dump, config, node, notes)
 
 
+MOST = 256 << 20
+"""So many characters a text may have: ten times what 10,000 Services' rules come to."""
+
+
 def read_text(file: str) -> str:
     """The text of a file, `-` being standard input."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
+        text = sys.stdin.read(MOST + 1) if file == "-" else _read_file(Path(file))
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "is not text"
         raise InputError([Problem(file, 0, "", str(words), "name a file of text")]) from None
+    if len(text) > MOST:
+        raise _too_long(file)
+    return text
+
+
+def _read_file(path: Path) -> str:
+    """A file's text, or what comes through a pipe, up to one character too many."""
+    found = path.stat()
+    if S_ISCHR(found.st_mode) or S_ISBLK(found.st_mode):
+        hint = "name a file of text, or a pipe"
+        raise InputError([Problem(str(path), 0, "", "is a device", hint)])
+    if found.st_size > MOST:
+        raise _too_long(str(path))
+    with path.open() as stream:
+        return stream.read(MOST + 1)
+
+
+def _too_long(file: str) -> InputError:
+    words = f"is longer than {MOST >> 20} MB"
+    return InputError([Problem(file, 0, "", words, "no node's rules or objects are so long")])
 
 
 def _files(names: Sequence[str]) -> Iterator[str]:

@@ -1,11 +1,15 @@
 """`netlab prove` as it is typed: questions, comparisons, findings, and every mistake."""
 
+import contextlib
 import json
+import os
+import threading
 
 import pytest
 from oracle import worlds
 
 from netlab.cli import main as entry
+from netlab.cli.packets import proxy_input
 
 NODE = "10.0.0.5"
 PODS = "10.244.0.0/16"
@@ -351,7 +355,12 @@ def test_kube_proxys_own_rules_are_clean(folder, spoken):
         (("--to", "svc/web:80"), "what is to be proved?"),
         (("--save", "x", "-f", "y", "--to", "a", "--expect", "none"), "--save or -f, not both"),
         (("--save", "NODE", "--to", "svc/nobody", "--expect", "none"), "names nothing"),
-        (("--save", "NODE", "--to", "svc/web:81", "--expect", "none"), "names no port"),
+        (
+            ("--save", "NODE", "--to", "svc/web:81", "--expect", "none"),
+            "Service default/web has no port 81; it has 80/TCP",
+        ),
+        (("--save", "/dev/zero", "--to", "any", "--expect", "none"), "/dev/zero: is a device"),
+        (("lint", "--save", "/"), "/: Is a directory"),
         (("--save", "NODE", "--to", "10.0.0.300", "--expect", "none"), "names nothing"),
         (("--save", "NODE", "--from", "mars", "--to", "any", "--expect", "none"), "names nothing"),
         (("--save", "NODE", "--local", "x", "--to", "any", "--expect", "none"), "--local"),
@@ -367,6 +376,34 @@ def test_mistakes_are_one_line_and_a_hint(words, said, spoken, file):
     assert (code, out) == (2, "")
     assert said in err
     assert "hint: " in err
+
+
+def test_what_has_no_end_is_refused(spoken, tmp_path):
+    huge = tmp_path / "huge.save"
+    with huge.open("wb") as stream:
+        stream.truncate(1 << 40)  # has no blocks
+    code, out, err = spoken(*asked(huge, "any", "none"))
+    assert (code, out) == (2, "")
+    assert "huge.save: is longer than 256 MB" in err
+    assert "hint: " in err
+
+
+def test_a_pipe_is_read_up_to_a_bound(spoken, tmp_path, monkeypatch):
+    monkeypatch.setattr(proxy_input, "MOST", 1 << 20)
+    endless = tmp_path / "fifo"
+    os.mkfifo(endless)
+    writer = threading.Thread(target=_write_for_ever, args=(endless,))
+    writer.start()
+    code, _, err = spoken(*asked(endless, "any", "none"))
+    writer.join()
+    assert code == 2
+    assert "fifo: is longer than 1 MB" in err
+
+
+def _write_for_ever(path):
+    with contextlib.suppress(BrokenPipeError), path.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(b"#" * 65536)
 
 
 @pytest.mark.parametrize(
