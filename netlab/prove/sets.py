@@ -35,6 +35,8 @@ def boxes(words: Sequence[str], sets: Mapping[str, IpSet], space: Space) -> list
     name, sides = words[0], words[1].split(",")
     one = sets[name]
     if one.parts == ("set",):
+        if any(sets[inner].parts == ("set",) for (inner,) in one.members):
+            raise ValueError(name)  # no kernel takes that, and it might lead in a circle
         return [box for (inner,) in one.members for box in boxes([inner, *words[1:]], sets, space)]
     if len(sides) < len(one.parts) or set(sides) - {"src", "dst"}:
         raise ValueError(words[1])

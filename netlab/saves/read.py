@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.parse import parse_with_lines
-from netlab.saves import ipsets, listing, listing_json, misprints
+from netlab.saves import circles, ipsets, listing, listing_json, misprints
 from netlab.saves.ipsets import IpSet
 from netlab.saves.save import Remark, Save, SavedRules, Written
 from netlab.simulation.nftables import is_base
@@ -35,7 +35,7 @@ _OF_OTHERS = (
 def read(texts: Iterable[tuple[str, str]], *, complete: bool = True) -> Save:
     """The rules of one node in `(file, text)` pairs: each may hold what several of those programs
     print, one after the other. Raises `InputError` for what none of them does, and if they are to
-    be `complete`, for a jump to a chain that is not there."""
+    be `complete`, for a jump to a chain that is not there; in any case for jumps in a circle."""
     reading = _Reading(complete)
     for file, text in texts:
         reading.add(file, text)
@@ -96,6 +96,7 @@ class _Reading(Struct):
         for rules in self.families.values():
             rules.ipsets = self.sets
             _leave_out_twins(rules)
+            circles.refuse(rules)
             self.remarks += _half_listed(rules)
         return Save(tuple(self.files), self.families, tuple(self.remarks))
 
