@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from netlab.prove import words
-from netlab.prove.classes import classes
+from netlab.prove.classes import Class, classes
+from netlab.prove.diagram import ALLOWANCE, TOO_MUCH, TooMuch
 from netlab.prove.ground import Grounds
 from netlab.prove.question import (
     Expectation,
@@ -21,6 +22,7 @@ from netlab.prove.question import (
     whole,
     worst,
 )
+from netlab.prove.space import Region
 
 
 class Answer(Struct, frozen=True):
@@ -47,11 +49,19 @@ def answer(
     found: list[Verdict] = []
     for source in sources:
         for region in regions(grounds.space, source, target):
-            ends = grounds.ends(source.entry, region)
-            for one in classes(ends, region):
+            for one in _classes(grounds, source, region):
                 judgement = judged(expected, one.ends, needs_translation=target.is_service)
                 found.append(Verdict(source, one, judgement))
     return Answer(grounds, expected, tuple(found))
+
+
+def _classes(grounds: Grounds, source: Source, region: Region) -> list[Class]:
+    """The partition of a region; all of it is one where that is too much."""
+    try:
+        ends = grounds.ends(source.entry, region)
+        return classes(ends, region, grounds.diagrams.budget)
+    except TooMuch as error:
+        return [Class(error.leaf, (region,))]
 
 
 def document(one: Verdict, grounds: Grounds) -> dict[str, object]:
@@ -89,7 +99,18 @@ def not_covered(answer: Answer) -> list[str]:
         stay = f"{left or 'no'} answer{'s' * (left != 1)} stay{'s' * (left == 1)} open"
         more = ", …" * (len(unknown) > _FEW)
         found.append(f"not understood: {rules}, {', '.join(places)}{more}: {stay}")
-    return found
+    too_much = (_too_much(one, grounds) for one in answer.found if _is_too_much(one))
+    return list(dict.fromkeys((*found, *too_much)))
+
+
+def _is_too_much(one: Verdict) -> bool:
+    return one.found.ends.ways[0][0].how == TOO_MUCH
+
+
+def _too_much(one: Verdict, grounds: Grounds) -> str:
+    place = one.found.ends.ways[0][0].place
+    at = f", at {grounds.told(place)}" if place is not None else ""
+    return f"{TOO_MUCH} (more than {ALLOWANCE:,} units){at}: ask for fewer packets"
 
 
 _FEW = 5

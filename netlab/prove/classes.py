@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from netlab.prove.diagram import Diagram, Leaf, Way
+from netlab.prove.diagram import Budget, Diagram, Leaf, Way
 from netlab.prove.space import Region, Values, meet, total, union
 
 
@@ -45,13 +45,19 @@ def _by_child(
     return {key: (child, union(intervals)) for key, (child, intervals) in found.items()}
 
 
-def classes(diagram: Diagram, region: Region) -> list[Class]:
-    """The partition of a region, the smallest class first."""
+def classes(diagram: Diagram, region: Region, budget: Budget | None = None) -> list[Class]:
+    """The partition of a region, the smallest class first. `TooMuch` if that has more parts than
+    there are left in the budget."""
     found: dict[int, tuple[Leaf, list[Region]]] = {}
     for part, leaf in parts(diagram, region):
+        if budget is not None:
+            budget.spend(_OF_PART)
         found.setdefault(id(leaf), (leaf, []))[1].append(part)
     made = [Class(leaf, tuple(regions)) for leaf, regions in found.values()]
     return sorted(made, key=lambda one: one.size)
+
+
+_OF_PART = 4
 
 
 # -- what the ends of a class mean ---------------------------------------------------------

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from netlab.prove import asking, words
 from netlab.prove.changed import changed_box
-from netlab.prove.diagram import Place
+from netlab.prove.diagram import Place, TooMuch
 from netlab.prove.difference import Change, Comparison, Meaning, meaning, merged
 from netlab.prove.ground import Grounds, Node, doors_of, told
 from netlab.prove.hooks import Hooks
@@ -87,13 +87,23 @@ def _of_source(
     for box in boxes:
         part = narrow(begun, box)
         if part is not None:
-            one, two = (side.ends(source.entry, part.region) for side in (grounds.hooks, other))
-            for change in comparison.changes(one, two, part.region):
+            for change in _changes(comparison, source, part.region, (grounds.hooks, other)):
                 key = (meaning(change.before), meaning(change.after))
                 together.setdefault(key, []).append(change)
     for first, *more in together.values():
         regions = [region for each in (first, *more) for region in each.regions]
         yield Found(replace(first, regions=tuple(merged(regions))), source)
+
+
+def _changes(
+    comparison: Comparison, source: Source, region: Region, sides: tuple[Hooks, Hooks]
+) -> list[Change]:
+    """What differs in a region; where that is too much, all of it stays open."""
+    try:
+        one, two = (side.ends(source.entry, region) for side in sides)
+        return comparison.changes(one, two, region, sides[0].diagrams.budget)
+    except TooMuch as error:
+        return [Change(error.leaf, error.leaf, (region,))]
 
 
 def _owners(nodes: Iterable[Node], space: Space) -> dict[_Front, str]:

@@ -24,6 +24,46 @@ class Place(NamedTuple):
     node: str = ""
 
 
+ALLOWANCE = 6_000_000
+"""What all decisions of one question may come to, in units of about 150 bytes, or ten microseconds:
+10,000 Services take two millions, both modes of them five. What is counted is what is made, so that
+a question has the same answer on every machine."""
+
+
+DEEPEST = 100
+"""So far below a hook's chain rules are followed. nft lets 16 jumps be, iptables any number."""
+
+TOO_DEEP = f"is more than {DEEPEST} chains deep"
+TOO_MUCH = "there is too much to tell apart"
+
+
+class TooMuch(Exception):
+    """More had to be told apart than is allowed; `place` is the rule at which that was so."""
+
+    def __init__(self, place: Place | None = None) -> None:
+        super().__init__()
+        self.place = place
+
+    @property
+    def leaf(self) -> Leaf:
+        """What is answered then, of all that was asked."""
+        return Leaf(((Way("open", State(), self.place, TOO_MUCH), 1.0),))
+
+
+class Budget:
+    """What is left of the allowance, and at which rule it came to its end."""
+
+    def __init__(self, units: int) -> None:
+        self.left = units
+        self.place: Place | None = None
+
+    def spend(self, units: int) -> None:
+        """Take from it. `TooMuch` when there is nothing left."""
+        self.left -= units
+        if self.left < 0:
+            raise TooMuch(self.place)
+
+
 class State(NamedTuple):
     """What rules have done to a packet so far. `to` is where it was translated, a port None when it
     keeps its own; `source` what became of its source: "" nothing, "masquerade", an address.
@@ -142,9 +182,10 @@ def child(diagram: Diagram, field: int, value: int) -> Diagram:
 class Diagrams:
     """All diagrams of one question, and how they are made of others."""
 
-    def __init__(self, tops: Sequence[int]) -> None:
+    def __init__(self, tops: Sequence[int], times: int = 1) -> None:
         self._tops = tops
-        self._nodes: dict[tuple[object, ...], Node] = {}
+        self.budget = Budget(times * ALLOWANCE)
+        self._nodes: dict[tuple[int, tuple[int, ...], tuple[Diagram, ...]], Node] = {}
         self._leaves: dict[tuple[tuple[Way, float], ...], Leaf] = {}
         self._certain: dict[Way, Leaf] = {}
         self._orders: dict[Way, tuple[object, ...]] = {}
@@ -153,17 +194,20 @@ class Diagrams:
         """That way for all."""
         found = self._certain.get(way)
         if found is None:
+            self.budget.spend(_OF_WAY)
             found = self._certain[way] = self._leaf(((way, 1.0),))
         return found
 
     def _leaf(self, ways: tuple[tuple[Way, float], ...]) -> Leaf:
         found = self._leaves.get(ways)
         if found is None:
+            self.budget.spend(1 + len(ways))
             found = self._leaves[ways] = Leaf(ways)
         return found
 
     def node(self, field: int, ends: Sequence[int], children: Sequence[Diagram]) -> Diagram:
         """A decision whose children ask for later fields alone."""
+        self.budget.spend(1 + (len(children) >> 2))
         last = children[-1]
         if all(one is last for one in children):
             return last
@@ -172,10 +216,11 @@ class Diagrams:
             kept.append(len(children) - 1)
             ends = [ends[at] for at in kept]
             children = [children[at] for at in kept]
-        key = (field, tuple(ends), tuple(map(id, children)))
+        key = (field, tuple(ends), tuple(children))
         found = self._nodes.get(key)
         if found is None:
-            found = self._nodes[key] = Node(field, key[1], tuple(children))
+            self.budget.spend(2 + len(children))
+            found = self._nodes[key] = Node(*key)
         return found
 
     def join(self, field: int, ends: Sequence[int], children: Sequence[Diagram]) -> Diagram:
@@ -253,10 +298,12 @@ class Diagrams:
 
     def _mixed(self, pieces: Sequence[tuple[Diagram, float]]) -> Leaf:
         found: dict[Way, float] = {}
+        self.budget.spend(1)
         for one, share in pieces:
             assert isinstance(one, Leaf)
             for way, part in one.ways:
                 found[way] = found.get(way, 0.0) + share * part
+        self.budget.spend(len(found) >> 2)
         if len(found) == 1:
             return self.certain(next(iter(found)))
         shared = [(way, round(share, _DIGITS)) for way, share in found.items()]
@@ -355,6 +402,7 @@ class Diagrams:
 Resume = Callable[[Way], Diagram]
 
 _DIGITS = 9
+_OF_WAY = 4
 
 
 def _order(one: Way) -> tuple[object, ...]:

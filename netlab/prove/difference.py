@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from netlab.prove.classes import arrives, is_open, told_ways
-from netlab.prove.diagram import Diagram, Leaf, rows
+from netlab.prove.diagram import ALLOWANCE, Budget, Diagram, Leaf, rows
 from netlab.prove.space import NO_FIELD, Region, Values, meet, total, union
 
 _DIGITS = 6
+_OF_PART = 4
 
 Meaning = tuple[tuple[object, ...], ...]
 
@@ -53,11 +54,16 @@ class Comparison:
     def __init__(self) -> None:
         self._meanings: dict[int, Meaning] = {}
         self._equal: set[tuple[int, int]] = set()
+        self._budget = Budget(ALLOWANCE)
 
-    def changes(self, before: Diagram, after: Diagram, region: Region) -> list[Change]:
-        """What differs in a region, the smallest class first."""
+    def changes(
+        self, before: Diagram, after: Diagram, region: Region, budget: Budget
+    ) -> list[Change]:
+        """What differs in a region, the smallest class first. `TooMuch` for what is over budget."""
+        self._budget = budget
         found: dict[tuple[Meaning, Meaning], tuple[Leaf, Leaf, list[Region]]] = {}
         for part, one, other in self._parts(before, after, region):
+            budget.spend(_OF_PART)
             key = (self._meaning(one), self._meaning(other))
             found.setdefault(key, (one, other, []))[2].append(part)
         made = [Change(one, other, tuple(merged(parts))) for one, other, parts in found.values()]
@@ -77,6 +83,7 @@ class Comparison:
             same = self._meaning(one) == self._meaning(other)
         else:
             first = min(one.field, other.field)
+            self._budget.spend(1)
             same = all(self._same(*pair) for pair in rows(first, (one, other))[1])
         if same:
             self._equal.add((id(one), id(other)))

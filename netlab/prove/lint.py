@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from netlab.prove.diagram import Place
+from netlab.prove.diagram import TOO_MUCH, Budget, Place, TooMuch
 from netlab.prove.ground import Grounds
-from netlab.prove.space import DADDR, Box, Space, both, meet
+from netlab.prove.space import DADDR, SADDR, Box, Space, both, meet
 from netlab.prove.steps import (
     Disguise,
     End,
@@ -29,7 +29,8 @@ from netlab.prove.steps import (
 
 
 class Finding(Struct, frozen=True):
-    """`kind` is `dangling jump`, `unreachable chain`, `shadowed rule` or `claimed twice`."""
+    """`kind` is `dangling jump`, `unreachable chain`, `shadowed rule`, `claimed twice`; `not looked
+    at` from where on there was too much."""
 
     kind: str
     place: Place
@@ -44,7 +45,11 @@ def findings(grounds: Grounds) -> list[Finding]:
         found += _dangling(chains)
         found += _unreachable(chains, rules)
         for (table, name), steps in chains.items():
-            found += _shadowed(table, name, steps, grounds)
+            try:
+                found += _shadowed(table, name, steps, grounds)
+            except TooMuch as error:
+                assert error.place is not None
+                found.append(Finding("not looked at", error.place, f"from there on {TOO_MUCH}"))
     return found + list(_claimed_twice(grounds))
 
 
@@ -92,13 +97,17 @@ _KEPT = frozenset({"reject-chain", "KUBE-MARK-MASQ"})
 
 def _shadowed(table: str, name: str, steps: Sequence[Step], grounds: Grounds) -> Iterator[Finding]:
     """Rules of which every step asks for what an earlier one takes."""
-    seen = _Seen(grounds.space)
+    seen = _Seen(grounds.space, grounds.diagrams.budget)
     covered: dict[int, dict[int, None]] = {}
     open_: set[int] = set()
     for step in steps:
         if not step.boxes:
             continue
-        by = seen.covering(step)
+        try:
+            by = seen.covering(step)
+        except TooMuch as error:
+            error.place = Place(table, name, step.number)
+            raise
         if step.number in (by or [step.number]):
             open_.add(step.number)
         else:
@@ -129,21 +138,26 @@ def _takes_all(step: Step) -> bool:
 
 
 class _Seen:
-    """Steps that take all their packets, found by the destination that they name."""
+    """Steps that take all their packets, found by the destination that they name, or the source."""
 
-    def __init__(self, space: Space) -> None:
-        self._space = space
+    def __init__(self, space: Space, budget: Budget) -> None:
+        self._space, self._budget = space, budget
         self._exact: dict[int, list[Step]] = defaultdict(list)
+        self._sources: dict[int, list[Step]] = defaultdict(list)
         self._wide: list[Step] = []
 
     def add(self, step: Step) -> None:
-        one = _address(step)
-        (self._wide if one is None else self._exact[one]).append(step)
+        one, source = _address(step), _address(step, SADDR)
+        if one is not None:
+            self._exact[one].append(step)
+        else:
+            (self._wide if source is None else self._sources[source]).append(step)
 
     def covering(self, step: Step) -> list[int]:
         """The numbers of rules before it that take all that it asks for; none if some is left, or
         if they do the same as it, as kube-proxy says things twice at times."""
         before = [one for one in self._near(step) if set(one.tests) <= set(step.tests)]
+        self._budget.spend(len(before))
         for one in before:
             if one.actions != step.actions and not self._left(step.boxes, one):
                 number: int = one.number
@@ -151,8 +165,12 @@ class _Seen:
         return self._several(step, before)
 
     def _near(self, step: Step) -> Iterator[Step]:
-        one = _address(step)
+        one, source = _address(step), _address(step, SADDR)
         yield from self._wide
+        if len(self._sources) < _MANY:
+            yield from (each for found in self._sources.values() for each in found)
+        elif source is not None:
+            yield from self._sources.get(source, ())
         if one is not None:
             yield from self._exact.get(one, ())
         elif len(self._exact) < _MANY:
@@ -198,11 +216,12 @@ def _without(box: Box, other: Box, space: Space) -> Iterator[Box]:
         inside[field] = meet(had, values)
 
 
-def _address(step: Step) -> int | None:
-    if len(step.boxes) == 1 and step.boxes[0] and step.boxes[0][0][0] == DADDR:
-        (low, high), *more = step.boxes[0][0][1]
-        return low if low == high and not more else None
-    return None
+def _address(step: Step, field: int = DADDR) -> int | None:
+    values = dict(step.boxes[0]).get(field) if len(step.boxes) == 1 else None
+    if not values:
+        return None
+    (low, high), *more = values
+    return low if low == high and not more else None
 
 
 def _claimed_twice(grounds: Grounds) -> Iterable[Finding]:

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from netlab.prove.diagram import Diagram, Diagrams, Place, State, Way, child
+from netlab.prove.diagram import Diagram, Diagrams, Place, State, TooMuch, Way, child
 from netlab.prove.ground import Grounds, Leg, Node, told
 from netlab.prove.hooks import Entry, at_end
 from netlab.prove.intake import space_of
@@ -96,7 +96,7 @@ class Cluster:
         saves = [save for node in nodes for save in node.saves]
         links = {link for node in nodes for link in _links(node)}
         spaces = [space_of(saves, family, node.local, links) for node in nodes]
-        self.diagrams = Diagrams(spaces[0].tops)
+        self.diagrams = Diagrams(spaces[0].tops, len(nodes))
         self.members: Mapping[str, Member] = {
             node.name: Member(node, space, self) for node, space in zip(nodes, spaces, strict=True)
         }
@@ -105,7 +105,7 @@ class Cluster:
 
     def ends(self, member: Member, entry: Entry, region: Region) -> Diagram:
         """What becomes of all packets of a region that come to a node."""
-        base = self._going(member, member.hooks.ends(entry, region))
+        base = self._going(member, _ends(member, entry, region))
         return self._further(member, base, region[DADDR], 0)
 
     def _going(self, member: Member, ends: Diagram) -> Diagram:
@@ -204,10 +204,21 @@ class Cluster:
         if found is None:
             region = list(there.space.all)
             region[IIF], region[CT] = ((link, link),), NEW
-            ends = there.hooks.ends("PREROUTING", tuple(region))
+            ends = _ends(there, "PREROUTING", tuple(region))
             ends = self.diagrams.fixed(ends, IIF, link)
             found = self._bases[key] = self._going(there, ends)
         return found
+
+
+def _ends(member: Member, entry: Entry, region: Region) -> Diagram:
+    """By a node's own rules."""
+    try:
+        return member.hooks.ends(entry, region)
+    except TooMuch as error:
+        if error.place is not None:
+            place = error.place._replace(node=error.place.node or member.node.name)
+            error.place = member.diagrams.budget.place = place
+        raise
 
 
 def _links(node: Node) -> Iterator[str]:

@@ -12,7 +12,17 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from netlab.prove.diagram import Diagram, Diagrams, Place, State, Way, child
+from netlab.prove.diagram import (
+    DEEPEST,
+    TOO_DEEP,
+    Diagram,
+    Diagrams,
+    Place,
+    State,
+    TooMuch,
+    Way,
+    child,
+)
 from netlab.prove.space import (
     DADDR,
     DPORT,
@@ -47,7 +57,9 @@ from netlab.prove.steps import (
 ACCEPTED, LEFT = -2, -1
 """Ways that go on behind a base chain: by a rule, or by its policy."""
 
-DEEPEST = 100
+_SHALLOW = 5
+"""So deep are kube-proxy's chains. Deeper ones that jump twice each double what is asked."""
+
 _MANY = 24
 _LONG = 200
 _FEW_INTERVALS = 4
@@ -102,19 +114,25 @@ class Walker:
         chain = self._chain(rules, table, name)
         if chain is None or depth > DEEPEST:
             place = Place(table, name)
-            return self.diagrams.certain(Way("open", ended(state), place, "no such chain"))
+            how = "no such chain" if chain is None else TOO_DEEP
+            return self.diagrams.certain(Way("open", ended(state), place, how))
         frame = Frame(rules, table, name, chain, depth, back)
-        if len(chain.steps) < _LONG:
-            return self._from(frame, 0, state, region)
-        return self._once(frame, state, region)
+        if len(chain.steps) >= _LONG:
+            return self._once(frame, state, self._of_all_senders(region))
+        if depth > _SHALLOW:
+            return self._once(frame, state, region)
+        return self._from(frame, 0, state, region)
 
-    def _once(self, frame: Frame, state: State, region: Region) -> Diagram:
-        """Of a long chain, which several hooks ask: for all senders at once."""
+    def _of_all_senders(self, region: Region) -> Region:
+        """For a long chain, which several hooks ask."""
         whole = self.space.all
-        region = tuple(
+        return tuple(
             whole[field] if field in (SADDR, SPORT, IIF, OIF) else values
             for field, values in enumerate(region)
         )
+
+    def _once(self, frame: Frame, state: State, region: Region) -> Diagram:
+        """Of a chain that is asked again."""
         key = (id(frame.chain), frame.depth, frame.back, state, region)
         found = self._known.get(key)
         if found is None:
@@ -202,6 +220,18 @@ class Walker:
         self, frame: Frame, number: int, state: State, region: Region, rest: Diagram
     ) -> Diagram:
         step = frame.chain.steps[number]
+        try:
+            self.diagrams.budget.spend(1)
+            return self._put_before(frame, number, step, state, region, rest)
+        except TooMuch as error:
+            if error.place is None:
+                place = Place(frame.table, frame.name, step.number)
+                error.place = self.diagrams.budget.place = place
+            raise
+
+    def _put_before(
+        self, frame: Frame, number: int, step: Step, state: State, region: Region, rest: Diagram
+    ) -> Diagram:
         boxes = step.boxes
         if step.tests:
             tested = _tested(step.tests, state)

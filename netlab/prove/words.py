@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 
 from netlab.prove.classes import Endpoint, arrives, told_ways
-from netlab.prove.diagram import Leaf, Place, Way
+from netlab.prove.diagram import TOO_DEEP, TOO_MUCH, Leaf, Place, Way
 from netlab.prove.space import (
     CT,
     DADDR,
@@ -271,6 +271,9 @@ def _disguise(way: Way) -> str:
     return ", masqueraded" if source == "masquerade" else f", with source {source}"
 
 
+_SAID_OPEN = (TOO_MUCH, TOO_DEEP)
+
+
 def _end(way: Way, told: Told) -> str:
     where = f" ({told(way.place)})" if way.place is not None else ""
     match way.at:
@@ -284,6 +287,8 @@ def _end(way: Way, told: Told) -> str:
             return f"passed on as it is{_disguise(way)}"
         case "rejected":
             return f"rejected{f' with {way.how}' if way.how else ''}{where}"
+        case "open" if way.how in _SAID_OPEN:
+            return f"open: {way.how}{where}"
         case "open":
             return f"open{where}"
     return f"{way.at}{where}"

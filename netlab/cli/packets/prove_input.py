@@ -63,8 +63,10 @@ def proving() -> Iterator[None]:
     from netlab.proxy.compile import no_collection
 
     with no_collection():
-        yield
-        gc.freeze()
+        try:
+            yield
+        finally:
+            gc.freeze()
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
