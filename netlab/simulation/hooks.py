@@ -23,7 +23,10 @@ Route = Callable[[str], str]
 """The link by which a node sends to an address, or ""."""
 
 DEEPEST = 100
-"""Chains that jump to each other for longer lead in a circle."""
+"""So far below a hook's chain rules are followed."""
+
+ALLOWANCE = 6_000_000
+"""What one packet may come to: 1 for a rule that one of its ways comes by, 8 for one it asks."""
 
 
 class DanglingJump(NetlabError):
@@ -36,10 +39,43 @@ def dangling(table: str, name: str, *, exists: bool) -> DanglingJump:
     return DanglingJump(f"table {table}: jump to chain {name}, which {why}")
 
 
+class Unfollowed(Exception):
+    """A packet's ways are followed no further than to a rule."""
+
+    def __init__(self, why: str, table: str, chain: str, number: int) -> None:
+        super().__init__(why)
+        self.at = Doubt(why, table, chain, number)
+
+
+TOO_MANY = "there are more ways than can be followed"
+TOO_DEEP = f"it is more than {DEEPEST} chains deep"
+
+
+class Effort:
+    """What is left of the allowance for a packet."""
+
+    def __init__(self) -> None:
+        self._left = ALLOWANCE
+
+    def spend(self, units: int, table: str, chain: str, number: int) -> None:
+        """Take from it, for a rule. `Unfollowed` when there is nothing left."""
+        self._left -= units
+        if self._left < 0:
+            raise Unfollowed(TOO_MANY, table, chain, number)
+
+
+def too_deep(table: str, chain: str, depth: int, chains: int) -> Exception:
+    """Of a chain too deep. A way along more chains than a table has comes by one of them twice."""
+    if depth > chains:
+        return dangling(table, chain, exists=True)
+    return Unfollowed(TOO_DEEP, table, chain, 1)
+
+
 class State(NamedTuple):
     """A packet on its way, how likely it came here, and what it met."""
 
     packet: Packet
+    effort: Effort
     probability: float = 1.0
     hits: tuple[Hit, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -92,7 +128,16 @@ _LOOP = ("POSTROUTING", "PREROUTING", "INPUT")
 
 
 def walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) -> list[Outcome]:
-    """Every outcome of that packet, the likeliest first."""
+    """Every outcome of that packet, the likeliest first; where it has too many ways, a single one
+    that is `cut_short`."""
+    try:
+        return _walk(rules, packet, entry, route)
+    except Unfollowed as error:
+        unknown = (str(error),)
+        return [Outcome("DROP", entry, False, False, packet, 1.0, (), unknown, cut_short=error.at)]
+
+
+def _walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) -> list[Outcome]:
     ended: list[Outcome] = []
 
     def passed(hook: str, states: list[State]) -> list[State]:
@@ -103,7 +148,7 @@ def walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) ->
         return [_turned(state, hook) for state in states]
 
     sent = _routed(packet, route) if entry == "OUTPUT" else packet
-    for state in passed(entry, [State(sent)]):
+    for state in passed(entry, [State(sent, Effort())]):
         rest, state = _rest_of_the_way(state, entry)
         state = state.altered(_routed(state.packet, route))
         if rest[0] == "FORWARD" and not _is_handed_on(packet, state.packet):

@@ -24,6 +24,7 @@ from netlab.simulation.hooks import (
     Rules,
     State,
     dangling,
+    too_deep,
     walk,
 )
 from netlab.simulation.match import for_another, matches
@@ -72,11 +73,14 @@ class _Rules:
     def chain(self, table: str, name: str, state: State, depth: int = 0) -> list[Result]:
         """Where a packet stands after a chain."""
         chain = self.ruleset.chain(table, name)
-        if chain is None or depth > DEEPEST:
-            raise dangling(table, name, exists=chain is not None)
+        if chain is None:
+            raise dangling(table, name, exists=False)
+        if depth > DEEPEST:
+            raise too_deep(table, name, depth, len(self.ruleset.tables[table].chains))
         results: list[Result] = []
         inside = [state]
         for number, text in enumerate(chain.rules, 1):
+            state.effort.spend(len(inside), table, name, number)
             if all(for_another(text, each.packet) for each in inside):
                 continue
             inside = self.rule(Hit(table, name, number, text), inside, results, depth)
@@ -89,6 +93,8 @@ class _Rules:
         rule = parse_rule(hit.rule)
         on: list[State] = []
         for state in states:
+            units = 8 + (len(state.hits) >> 3)
+            state.effort.spend(units, hit.table, hit.chain, hit.number)
             answer = matches(rule.conditions, state.packet)
             state = state.puzzled(*answer.unknown)
             if rule.target not in WITHOUT_EFFECT:

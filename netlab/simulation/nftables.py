@@ -25,6 +25,7 @@ from netlab.simulation.hooks import (
     Rules,
     State,
     dangling,
+    too_deep,
     walk,
 )
 from netlab.simulation.knowledge import Unsure
@@ -137,14 +138,18 @@ class _Rules:
     def _chain(self, table: NftTable, name: str, state: State, depth: int = 0) -> list[Result]:
         """Where a packet stands after a chain."""
         chain = table.chains.get(name)
-        if chain is None or depth > DEEPEST:
-            raise dangling(table.name, name, exists=chain is not None)
+        if chain is None:
+            raise dangling(table.name, name, exists=False)
+        if depth > DEEPEST:
+            raise too_deep(table.name, name, depth, len(table.chains))
         results: list[Result] = []
         inside = [state]
         for number, text in enumerate(chain.rules, 1):
             rule = _Rule(self._sets[id(table)], Hit(table.name, name, number, text))
             on: list[State] = []
             for each in inside:
+                units = 8 + (len(each.hits) >> 3)
+                each.effort.spend(units, table.name, name, number)
                 for verdict, after in rule.asked(each):
                     for final, left in self._sent(table, verdict, after, depth):
                         if final == "CONTINUE":

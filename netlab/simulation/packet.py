@@ -124,7 +124,7 @@ class Outcome(Struct, frozen=True):
     `delivered` to the node itself or sent on. `packet` is it as it left: destination and port after
     DNAT, its mark; `masqueraded` when its source became an address of the node's. `unknown` is what
     nobody here understands, `unsure` are the facts that nobody told and that were asked for, which
-    count as not being so.
+    count as not being so. `cut_short` tells why its ways are not followed, and from which rule on.
     """
 
     verdict: Literal["ACCEPT", "DROP", "REJECT"]
@@ -136,6 +136,7 @@ class Outcome(Struct, frozen=True):
     rules: tuple[Hit, ...]
     unknown: tuple[str, ...]
     unsure: tuple[Doubt, ...] = ()
+    cut_short: Doubt | None = None
 
     @property
     def endpoint(self) -> tuple[str, int] | None:

@@ -37,6 +37,8 @@ def cases(simulate: Simulate, packet: Packet) -> list[Case]:
     while waiting:
         supposed, known = waiting.pop()
         outcomes = simulate(replace(packet, known=known))
+        if any(each.cut_short for each in outcomes):
+            return [supposed.case(outcomes, whole=True)]
         asked = next((doubt for each in outcomes for doubt in each.unsure), None)
         if asked is None or len(found) + len(waiting) >= MOST:
             found.append(supposed.case(outcomes, whole=asked is None))

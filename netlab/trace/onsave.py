@@ -6,7 +6,7 @@ where that makes no difference the answer holds, else it stays open, and it is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -259,8 +259,11 @@ def _sources(found: Sequence[Case], fact: str, so: bool) -> Iterator[str]:
     yield from dict.fromkeys(said[each.masqueraded] for case in these for each in case.outcomes)
 
 
-def _not_understood(outcomes: Iterable[Outcome], rules: RulesOfSave) -> Iterator[Untold]:
+def _not_understood(outcomes: Sequence[Outcome], rules: RulesOfSave) -> Iterator[Untold]:
     """Of what nobody here understands and cannot be tried: by which rule of those that have it."""
+    for doubt in [each.cut_short for each in outcomes if each.cut_short is not None]:
+        yield Untold(f"what it comes to: {doubt.fact}", _where(doubt, rules), True)
+        return
     for text in dict.fromkeys(text for outcome in outcomes for text in outcome.unknown):
         at = next((rule for rule in rules.all() if text in rule.text), None)
         where = _where(Doubt(text, at.table, at.chain, at.number), rules) if at else ""

@@ -68,7 +68,7 @@ class Untold(Struct, frozen=True):
     @property
     def question(self) -> str:
         """`whether it comes in by eth0`."""
-        return self.fact if self.fact.startswith("what '") else f"whether {self.fact}"
+        return self.fact if self.fact.startswith("what ") else f"whether {self.fact}"
 
 
 class Story(Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from netlab.cli import main as entry
+from netlab.simulation import hooks
 
 TESTS = Path(__file__).parents[2]
 SAVES = TESTS / "unit" / "saves"
@@ -254,6 +255,23 @@ def test_mistakes(words: tuple[str, ...], said: str, spoken: Spoken) -> None:
     assert (code, out) == (2, ""), err
     assert said in err
     assert "Traceback" not in err
+
+
+def test_a_packet_with_too_many_ways_stays_open(
+    tmp_path: Path, spoken: Spoken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "ALLOWANCE", 50_000)
+    bits = (f"{1 << bit:#x}/{1 << bit:#x}" for bit in range(32))
+    chance = "-A FORWARD -m statistic --mode random --probability 0.5"
+    rules = "".join(f"{chance} -j MARK --set-xmark {bit}\n" for bit in bits)
+    file = tmp_path / "node.save"
+    file.write_text(f"*filter\n:FORWARD ACCEPT [0:0]\n{rules}COMMIT\n")
+    code, out, err = spoken("trace", "--from-save", file, "--packet", PACKET)
+    assert (code, err) == (0, "")
+    assert "open: undecided on node" in out
+    assert "it depends on what it comes to: there are more ways than can be followed" in out
+    assert "node.save:" in out
+    assert ", filter FORWARD rule " in out
 
 
 def test_a_file_that_is_cut_off(tmp_path: Path, spoken: Spoken) -> None:
