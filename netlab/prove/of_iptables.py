@@ -249,7 +249,7 @@ class _Asked:
             field, read = _FIELDS[option]
             values = read(condition.values, self._space)
             self._field(field, self._space.but(field, values) if condition.negated else values)
-        elif option in _TESTS:
+        elif option in _TESTS and condition.module != "connmark":
             self.tests.append(_TESTS[option](condition))
         elif option in _CHANCES:
             chance = _CHANCES[option](condition.values[0])

@@ -132,6 +132,15 @@ def test_a_rule_that_nobody_understands_leaves_open_what_it_decides(spoken, file
     assert spoken(*asked(file(save(WEB, filters=[harmless])), "svc/web:80", "reachable"))[0] == 0
 
 
+def test_a_connections_mark_is_not_the_packets(spoken, file):
+    marked = "-A FORWARD -p tcp -j MARK --set-xmark 0x1/0x1"
+    rules = (marked, "-A FORWARD -m connmark --mark 0x1 -j DROP")
+    code, out, _ = spoken(*asked(file(save(WEB, filters=rules)), "any", "reachable"))
+    assert code == 1
+    assert "stays open" in out
+    assert "dropped" not in out
+
+
 def test_json_has_every_class_with_a_packet_of_it(spoken, file):
     code, out, _ = spoken(*asked(file(save(WEB)), "svc/web:80", "reachable", "-o", "json"))
     found = json.loads(out)
