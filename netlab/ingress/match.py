@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from netlab.ingress.model import CATCH_ALL, Configuration, Location, Server
+from netlab.workload.inside.linear import Expression
 
 
 def server_for(configuration: Configuration, host: str) -> Server | None:
@@ -46,6 +47,14 @@ def location_for(server: Server, path: str) -> Location | None:
 
 def _matches(location: Location, path: str) -> bool:
     try:
+        return Expression(f"^(?:{location.path})").search(path) is not None
+    except re.error:
+        return _matches_as_perl(location, path)
+
+
+def _matches_as_perl(location: Location, path: str) -> bool:
+    """What looks ahead or back, as nginx' dialect may. Only who traces waits for it."""
+    try:
         return re.match(location.path, path, re.IGNORECASE) is not None
-    except re.error:  # nginx' dialect, which is Perl's
+    except re.error:
         return False

@@ -12,6 +12,10 @@ from typing import NamedTuple
 from netlab.workload.inside import dnswire
 from netlab.workload.inside.corefile import Directive, lacking, wrong
 from netlab.workload.inside.dnswire import Message, Query, Record
+from netlab.workload.inside.linear import Expression, Found
+
+Pattern = re.Pattern[str] | Expression
+"""Written by netlab, or in a Corefile, whose expressions may not take as long as they like."""
 
 AskOn = Callable[[Query], bytes]
 
@@ -24,7 +28,7 @@ _HOW = ("exact", "prefix", "suffix", "substring", "regex")
 class Fix(NamedTuple):
     """What is put in place of what is found in an answer's names, or in those that they lead to."""
 
-    pattern: re.Pattern[str]
+    pattern: Pattern
     words: str
     of_values: bool = False
 
@@ -33,7 +37,7 @@ class NameRule(NamedTuple):
     """Asks for another name."""
 
     stops: bool
-    pattern: re.Pattern[str]
+    pattern: Pattern
     words: str
     fixes: tuple[Fix, ...] = ()
 
@@ -66,7 +70,7 @@ class TtlRule(NamedTuple):
     """Lets answers be believed for so many seconds, at least and at most."""
 
     stops: bool
-    pattern: re.Pattern[str]
+    pattern: Pattern
     least: int
     most: int
 
@@ -134,9 +138,16 @@ def _replaced(fix: Fix, name: str) -> str:
     return name[: found.start()] + fix.words + name[found.end() :]
 
 
-def _filled(words: str, found: re.Match[str]) -> str:
-    """`{1}` is the first group."""
-    return re.sub(r"\{(\d+)\}", lambda each: found[int(each[1])] or "", words)
+def _filled(words: str, found: re.Match[str] | Found) -> str:
+    """`{1}` is the first group; what is the number of none stays."""
+
+    def group(each: re.Match[str]) -> str:
+        try:
+            return found[int(each[1])] or ""
+        except IndexError:
+            return each[0]
+
+    return re.sub(r"\{(\d{1,3})\}", group, words)
 
 
 def rule(directive: Directive) -> Rule:
@@ -197,31 +208,30 @@ def _dotted(name: str) -> str:
     return f"{name.rstrip('.')}."
 
 
-def _pattern(directive: Directive, how: str, word: str) -> re.Pattern[str]:
+def _pattern(directive: Directive, how: str, word: str) -> Pattern:
     exact = re.escape(_dotted(word.lower()))
     text = {
         "exact": f"^{exact}$",
         "suffix": f"{exact}$",
         "prefix": f"^{re.escape(word.lower())}",
         "substring": re.escape(word.lower()),
-        "regex": word,
     }
-    if how not in text:
+    if how not in _HOW:
         raise wrong(directive, f"'{how}' is none of {', '.join(_HOW)}")
-    return compiled(directive, text[how])
+    return compiled(directive, word) if how == "regex" else re.compile(text[how], re.IGNORECASE)
 
 
-def compiled(directive: Directive, text: str) -> re.Pattern[str]:
-    """A regular expression; `Malformed` if it is none."""
+def compiled(directive: Directive, text: str) -> Expression:
+    """A regular expression; `Malformed` if it is none that CoreDNS takes."""
     try:
-        return re.compile(text, re.IGNORECASE)
+        return Expression(text)
     except re.error as error:
         raise wrong(directive, f"error parsing regexp: {error}: `{text}`") from None
 
 
 # -- template ----------------------------------------------------------------------------------
 
-_PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+_PLACE = re.compile(r"\{\{([^{}]*)\}\}")
 _GROUP = re.compile(r"\.Group\.(\w+)|index \.Group \"(\w+)\"|\.Match\.(\w+)|index \.Match (\d+)")
 
 
@@ -230,7 +240,7 @@ class Template(NamedTuple):
 
     zones: tuple[str, ...]
     kinds: tuple[int, ...]
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[Pattern, ...]
     sections: dict[str, tuple[str, ...]]
     code: int
     through: tuple[str, ...]
@@ -256,13 +266,13 @@ class Template(NamedTuple):
         )
 
 
-def _made(text: str, query: Query, zone: str, found: re.Match[str]) -> str:
+def _made(text: str, query: Query, zone: str, found: re.Match[str] | Found) -> str:
     def place(each: re.Match[str]) -> str:
         known = {".Name": query.name, ".Zone": zone, ".Class": "IN",
                  ".Type": dnswire.TYPES.get(query.kind, "")}  # fmt: skip
-        if (simple := known.get(each[1])) is not None:
+        if (simple := known.get(each[1].strip())) is not None:
             return simple
-        group = _GROUP.fullmatch(each[1])
+        group = _GROUP.fullmatch(each[1].strip())
         if group is None:
             raise ValueError(each[1])
         key = next(part for part in group.groups() if part is not None)
@@ -279,7 +289,7 @@ def template(directive: Directive, zones: Sequence[str]) -> Template:
     if words[1].upper() not in dnswire.KINDS:
         raise wrong(directive, f"invalid RR type {words[1]}")
     sections: dict[str, list[str]] = {"answer": [], "additional": [], "authority": []}
-    patterns, code, through = list[re.Pattern[str]](), dnswire.NOERROR, tuple[str, ...]()
+    patterns, code, through = list[Pattern](), dnswire.NOERROR, tuple[str, ...]()
     codes = {word: number for number, word in dnswire.RCODES.items()}
     for option in directive.below:
         match option.words:
@@ -304,7 +314,7 @@ def template(directive: Directive, zones: Sequence[str]) -> Template:
 
 
 def _checked(option: Directive, text: str) -> str:
-    for each in _PLACE.findall(text):
+    for each in map(str.strip, _PLACE.findall(text)):
         known = each in (".Name", ".Zone", ".Class", ".Type") or _GROUP.fullmatch(each)
         if not known:
             raise lacking(option, f"netlab's stand-in does not know {{{{ {each} }}}}")
