@@ -10,7 +10,6 @@ has not said to be done is done here.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import logging
 import os
@@ -26,7 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from netlab.errors import EnvironmentLacks, KernelRefused, NetlabError
-from netlab.kernel import netns, paths, process
+from netlab.kernel import descriptors, netns, paths, process
 from netlab.network import apply
 from netlab.network.apply import PORTION, Connected
 from netlab.network.model import PodLink
@@ -94,12 +93,7 @@ def send(connection: socket.socket, message: object, descriptors: Sequence[int] 
 
 def receive(connection: socket.socket, kind: type[T]) -> tuple[T, list[int]] | None:
     """The next message, with its descriptors; None when there will be no more."""
-    descriptors = array.array("i")
-    room = socket.CMSG_LEN(PORTION * descriptors.itemsize)
-    # not recv_fds, which leaves them to our children
-    head, ancillary, _, _ = connection.recvmsg(_LENGTH.size, room, socket.MSG_CMSG_CLOEXEC)
-    for _, _, data in ancillary:
-        descriptors.frombytes(data)
+    head, received = descriptors.receive(connection, _LENGTH.size, PORTION)
     if len(head) < _LENGTH.size:
         return None
     content = bytearray(_LENGTH.unpack(head)[0])
@@ -109,7 +103,7 @@ def receive(connection: socket.socket, kind: type[T]) -> tuple[T, list[int]] | N
         if not count:
             raise ConnectionError("the end of a message is missing")
         left = left[count:]
-    return msgspec.msgpack.decode(content, type=kind), list(descriptors)
+    return msgspec.msgpack.decode(content, type=kind), received
 
 
 class Attacher:

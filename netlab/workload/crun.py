@@ -7,7 +7,6 @@ thereby becomes our own child.
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
 import json
@@ -24,6 +23,7 @@ from typing import Any
 from msgspec import Struct
 
 from netlab.errors import NetlabError
+from netlab.kernel import descriptors
 from netlab.kernel import process as processes
 from netlab.kernel.run import find
 from netlab.kernel.userns import IdRange
@@ -262,13 +262,13 @@ class _Console:
             connection, _ = self._listening.accept()
             with connection:
                 connection.settimeout(1)
-                _, data, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
+                _, received = descriptors.receive(connection, 4096, 1)
         except TimeoutError:
             raise StartFailed("crun made no terminal", NOT_STARTED) from None
-        descriptor = array.array("i", data[0][2])[0]
-        os.set_inheritable(descriptor, False)
-        os.set_blocking(descriptor, True)
-        return descriptor
+        if not received:
+            raise StartFailed("crun made no terminal", NOT_STARTED)
+        os.set_blocking(received[0], True)
+        return received[0]
 
     def __enter__(self) -> _Console:
         return self

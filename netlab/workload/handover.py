@@ -9,14 +9,16 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
+from netlab.kernel import descriptors
+
 _MOST = 253  # SCM_MAX_FD
 
 
 def send(connection: socket.socket, sockets: Sequence[socket.socket]) -> None:
     """Send sockets, which stay ours too; blocks until the other side has room for them."""
-    descriptors = [each.fileno() for each in sockets]
-    for first in range(0, len(descriptors), _MOST):
-        socket.send_fds(connection, [b"\0"], descriptors[first : first + _MOST])
+    numbers = [each.fileno() for each in sockets]
+    for first in range(0, len(numbers), _MOST):
+        socket.send_fds(connection, [b"\0"], numbers[first : first + _MOST])
 
 
 async def receive(connection: socket.socket, count: int) -> list[socket.socket]:
@@ -37,8 +39,8 @@ def take(connection: socket.socket, count: int) -> list[socket.socket]:
 
 
 def _next(connection: socket.socket) -> list[socket.socket]:
-    _, descriptors, _, _ = socket.recv_fds(connection, 1, _MOST)
-    return [_socket(each) for each in descriptors]
+    _, received = descriptors.receive(connection, 1, _MOST)
+    return [_socket(each) for each in received]
 
 
 def _all(received: list[socket.socket], count: int) -> list[socket.socket]:
