@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from netlab.errors import NetlabError
 from netlab.simulation.knowledge import UNTOLD, Unsure
-from netlab.simulation.packet import ROUTING, Doubt, Hit, Outcome, Packet
+from netlab.simulation.packet import BRIDGE, ROUTING, Doubt, Hit, Outcome, Packet
 
 EntryHook = Literal["PREROUTING", "OUTPUT"]
 
@@ -153,6 +153,9 @@ def _walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) -
         state = state.altered(_routed(state.packet, route))
         if rest[0] == "FORWARD" and not _is_handed_on(packet, state.packet):
             ended.append(_outcome("DROP", ROUTING, state))
+            continue
+        if rest[0] == "FORWARD" and state.packet.destination in packet.shut:
+            ended.append(_outcome("DROP", BRIDGE, state))
             continue
         here = [_looped(state) if rest == _LOOP else state]
         for hook in rest:

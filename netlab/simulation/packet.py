@@ -37,6 +37,8 @@ class Packet(Struct, frozen=True):
     keeps, which a first packet's has from its rules alone. `link_address` is the machine's own on
     the link that it came in by, where REDIRECT sends it; "" for loopback's, where what a machine
     sends itself goes.
+    `shut` are the addresses behind the bridge's port that it came in by, if that lets nothing out
+    again (hairpin off).
     """
 
     source: str
@@ -57,6 +59,7 @@ class Packet(Struct, frozen=True):
     known: Known | None = None
     connmark: int = 0
     link_address: str = ""
+    shut: frozenset[str] = frozenset()
     icmp: tuple[int, int] | None = None
     """Type and code of one of ICMP; None for an echo request."""
 
@@ -90,6 +93,10 @@ class Packet(Struct, frozen=True):
 ROUTING = "routing"
 """Where a machine that does not forward drops a packet: no rule is asked."""
 
+BRIDGE = "bridge"
+"""Where a bridge drops a packet that is to leave by the port it came in by, before any rule of
+forwarding is asked."""
+
 
 class Hit(NamedTuple):
     """A rule that matched: its table, chain, number from 1, text. `verdict` is what it did: accept,
@@ -120,7 +127,7 @@ class Doubt(NamedTuple):
 class Outcome(Struct, frozen=True):
     """One end the packet can come to.
 
-    `verdict` is ACCEPT, DROP or REJECT, given at `hook`, or by `ROUTING`; an accepted packet was
+    `verdict` is ACCEPT, DROP or REJECT, given at `hook`, by `ROUTING` or by a `BRIDGE`; an accepted packet was
     `delivered` to the node itself or sent on. `packet` is it as it left: destination and port after
     DNAT, its mark; `masqueraded` when its source became an address of the node's. `unknown` is what
     nobody here understands, `unsure` are the facts that nobody told and that were asked for, which

@@ -5,11 +5,13 @@ What is asked is what a capture or a rule's trace has shown: the addresses that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from netlab.kernel import conntrack, sysctl
 from netlab.kernel.routes import Route, Routing
+from netlab.kernel.run import run
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey
@@ -25,6 +27,24 @@ def forwards(world: World) -> Callable[[str, str, bool], bool]:
     def asked(place: str, link: str, v6: bool) -> bool:
         name = "net.ipv6.conf.all" if v6 else f"net.ipv4.conf.{link.replace('.', '/')}"
         return sysctl.get(world.places[place].netns, f"{name}.forwarding") != "0"
+
+    return asked
+
+
+def lets_back(world: World) -> Callable[[str, bool], bool]:
+    """Whether the port of a pod lets out again what came in by it, or no bridge is asked: where it
+    does not have rules asked, the packet goes by its node's own routes. Asked once."""
+
+    @cache
+    def asked(pod: str, v6: bool) -> bool:
+        place = world.places[pod]
+        node = world.places[place.node].netns
+        if sysctl.get(node, f"net.bridge.bridge-nf-call-ip{'6' if v6 else ''}tables") == "0":
+            return True
+        links = json.loads(run(["ip", "-j", "link", "show"], netns=place.netns).stdout)
+        peers = {link.get("link_index") for link in links}
+        ports = json.loads(run(["bridge", "-d", "-j", "link", "show"], netns=node).stdout)
+        return all(port.get("hairpin") for port in ports if port["ifindex"] in peers)
 
     return asked
 
@@ -59,8 +79,19 @@ def decisions(
     for place in _places(went, sender):
         there = [one for one in passages if one.place == place]
         hops = [hop for hop in went.hops if hop.place == place]
+        if _is_lost_translated(hops, there):
+            continue
         with Routing(world.places[place].netns) as kernel:
             yield _Asked(kernel, place, hops, there, went.probe, begins=place == sender).decision()
+
+
+def _is_lost_translated(hops: Sequence[Hop], there: Sequence[Passage]) -> bool:
+    """Whether nothing saw the packet again after a rule there gave it another destination."""
+    if not there or not any(
+        "DNAT" in rule.text or "dnat to" in rule.text for rule in there[-1].rules
+    ):
+        return False
+    return all(hop.destination == there[-1].destination for hop in hops)
 
 
 def _places(went: Journey, sender: str) -> list[str]:

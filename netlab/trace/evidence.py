@@ -13,7 +13,7 @@ from netlab.proxy.config import ModeName
 from netlab.proxy.iptables.model import HOOKS
 from netlab.proxy.nftables.model import TABLE
 from netlab.trace.passages import TURN_AWAY, MetRule, Passage
-from netlab.trace.predicted import Prediction
+from netlab.trace.predicted import Prediction, is_shut_out
 from netlab.trace.story import ChainVisit, Story
 
 _AFFINITY_SECONDS = 10800
@@ -84,7 +84,10 @@ def hairpin_port(story: Story) -> tuple[str, str] | None:
     """(node, interface) of the pod that a Service sent back to itself in vain, if that is so."""
     if story.journey.outcome == "reachable" or "/" not in story.sender:
         return None
-    if not any(end.verdict == "delivered" and end.at == story.sender for end in story.ends):
+    if not any(
+        is_shut_out(end) or (end.verdict == "delivered" and end.at == story.sender)
+        for end in story.ends
+    ):
         return None
     ports = ((hop.place, hop.ifname) for hop in story.journey.hops if hop.place != story.sender)
     return next(ports, None)

@@ -6,6 +6,7 @@ Every way it can go is followed: one for each draw that the rules may make.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import groupby, zip_longest
 from typing import Literal
 
@@ -17,7 +18,7 @@ from netlab.objects.loadbalancing import ingress_ips
 from netlab.pathcheck.decode import endpoint, split
 from netlab.pathcheck.world import Place, World
 from netlab.simulation.hooks import EntryHook
-from netlab.simulation.packet import ROUTING, Flow, Hit, Outcome, Packet
+from netlab.simulation.packet import BRIDGE, ROUTING, Flow, Hit, Outcome, Packet
 from netlab.trace.node_rules import Rules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.routing import Router
@@ -119,11 +120,13 @@ def _flow(stay: Stay, left: str, *, reply: bool) -> Flow:
 
 
 class _Going(Struct, frozen=True):
-    """A packet on its way: where it has been, and how likely it came so far."""
+    """A packet on its way: where it has been, and how likely it came so far. `behind` is the pod
+    that sends it by its port of a node's bridge, while it is there."""
 
     packet: Packet
     stays: tuple[Stay, ...] = ()
     share: float = 1.0
+    behind: Place | None = None
 
 
 class _Walk:
@@ -142,7 +145,7 @@ class _Walk:
         elif packet.destination in sender.addresses:
             yield _end("delivered", going, sender.name)
         elif sender.role == "pod":
-            yield from self._enter(sender.node, POD_BRIDGE, going)
+            yield from self._enter(sender.node, POD_BRIDGE, replace(going, behind=sender))
         else:
             yield from self._send_on(sender.name, going)
 
@@ -186,11 +189,10 @@ class _Walk:
         if entry == "PREROUTING":
             link, to = packet.in_interface, packet.destination
             packet = replace(packet, may_leave_by=self._router.may_leave_by(node, link, to))
-        for outcome in self._rules(node).simulate(
-            packet, entry=entry, route=lambda to: self._link(node, to)
-        ):
+        for outcome in self._outcomes(node, entry, packet, going.behind):
             stays = (*going.stays, Stay(node, entry, packet, outcome))
-            after = _Going(outcome.packet, stays, going.share * outcome.probability)
+            sent = replace(outcome.packet, shut=frozenset())
+            after = _Going(sent, stays, going.share * outcome.probability)
             if outcome.unknown:
                 yield _end("open", after, node, outcome.unknown)
             elif outcome.verdict != "ACCEPT":
@@ -199,6 +201,22 @@ class _Walk:
                 yield _end("delivered", after, node)
             else:
                 yield from self._send_on(node, self._masqueraded(node, after))
+
+    def _outcomes(
+        self, node: str, entry: EntryHook, packet: Packet, pod: Place | None
+    ) -> list[Outcome]:
+        """What the rules make of it, and of what comes back to its pod, that pod's port."""
+
+        def simulated(packet: Packet) -> list[Outcome]:
+            route = partial(self._link, node)
+            return self._rules(node).simulate(packet, entry=entry, route=route)
+
+        found = simulated(packet)
+        own = frozenset(pod.addresses) if pod is not None else frozenset()
+        comes_back = any(outcome.packet.destination in own for outcome in found)
+        if pod is None or not comes_back or self._router.lets_back(pod.name, ":" in packet.source):
+            return found
+        return simulated(replace(packet, shut=own))
 
     def _link(self, node: str, destination: str) -> str:
         way = self._router.way(node, destination)
@@ -229,10 +247,16 @@ def _end(verdict: Verdict, going: _Going, at: str, unknown: tuple[str, ...] = ()
     return Prediction(verdict, going.share, going.stays, at, source, destination, unknown)
 
 
+def is_shut_out(prediction: Prediction | None) -> bool:
+    """Whether that way ends at a bridge's port, which lets nothing back out."""
+    stays = prediction.stays if prediction is not None else ()
+    return bool(stays) and stays[-1].outcome.hook == BRIDGE
+
+
 def supposed_denial(prediction: Prediction | None) -> list[Passage]:
     """The chain whose policy ends that way, as the kernel would tell of it; none of another end."""
     stay = prediction.stays[-1] if prediction is not None and prediction.stays else None
-    if stay is None or stay.outcome.verdict != "DROP" or stay.outcome.hook == ROUTING:
+    if stay is None or stay.outcome.verdict != "DROP" or stay.outcome.hook in (ROUTING, BRIDGE):
         return []
     packet, outcome = stay.packet, stay.outcome
     denial = Passage(

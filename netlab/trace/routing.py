@@ -39,11 +39,24 @@ def _all_do(place: str, link: str, v6: bool) -> bool:
     return True
 
 
+LetsBack = Callable[[str, bool], bool]
+"""Whether what a pod sends is let out again by the port of its node's bridge that it came in by; of
+IPv6, if so."""
+
+
+def _hairpin(pod: str, v6: bool) -> bool:
+    """As pods are planned."""
+    del pod, v6
+    return True
+
+
 class Router(Struct, frozen=True):
-    """The namespaces of machines by the name of the place, and which of them forward."""
+    """The namespaces of machines by the name of the place, which of them forward, and which pods'
+    ports let back."""
 
     namespaces: Mapping[str, Namespace]
     forwards: Forwards = _all_do
+    lets_back: LetsBack = _hairpin
 
     def way(self, place: str, destination: str) -> NextHop | None:
         """None where there is no route."""

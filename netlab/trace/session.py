@@ -75,7 +75,9 @@ def _told(
     trial: Trial, lookup: LookUp | None, world: World, lab: Lab, wish: Wish, rules: Reading
 ) -> Story:
     first, seen = _observed(trial, world, wish, rules)
-    router = replace(router_of(world, lab), forwards=asking.forwards(world))
+    router = replace(
+        router_of(world, lab), forwards=asking.forwards(world), lets_back=asking.lets_back(world)
+    )
     ends = ways(
         first, wish.ct, trial.place, world, router, rules,
         answered=seen.probe.source, replied=seen.replied,

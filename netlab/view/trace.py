@@ -243,6 +243,10 @@ def _end(story: Story) -> Iterator[str]:
             yield f"  and refused there: {journey.note}"
     elif journey.outcome in ("refused", "unreachable"):
         yield f"refused {_until(story)}: {journey.note}"
+    elif off := [cause for cause in story.causes if cause.reason == "HairpinOff"]:
+        port = next(hop for hop in journey.hops if hop.place in off[0].nodes)
+        yield f"lost at the bridge port {port.ifname} of {port.place}: hairpin is off"
+        yield f"  mend: {off[0].remedy}"
     else:
         yield f"lost {_until(story)}" + (f": {journey.note}" if journey.note else "")
     if story.evidence.dropped:

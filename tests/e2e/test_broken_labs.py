@@ -414,6 +414,10 @@ def test_hairpin(lab: Lab) -> None:
         r"asks and was sent to itself, and its port \w+ on node worker001 lets nothing out again "
         r"that came in by it \(hairpin off\)",
     )  # fmt: skip
+    told = lab.netlab("trace", "near", "svc/near")
+    assert re.search(r"^lost at the bridge port \w+ of worker001: hairpin is off$", told, re.M)
+    assert f"  mend: {remedy}" in told and "differ" not in told
+    lab.netlab("trace", "near", "svc/near", "--expect", "delivered", code=1)
     lab.do(remedy)
     lab.mended("svc/near", "--from", "pod/near")
     lab.netlab("annotate", "node", "worker001", "netlab/hands-off-")

@@ -16,6 +16,7 @@ from netlab.trace.agreement import Agreement
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
 from netlab.trace.story import ChainVisit, Story
+from netlab.view.trace import lines
 
 PROBE = ProbePacket(7, "tcp", "10.244.0.2", 4000, "10.96.1.1", 80, 7)
 CHECK = PathCheck("why", Sender("pod", "box", "default"), Target(service="web"), Expectation())
@@ -101,6 +102,9 @@ def test_a_pod_that_was_sent_to_itself() -> None:
     assert evidence.hairpin_port(story()) is None
     cause = evidence.hairpin(own, "w1", "veth1")
     assert cause.remedy == "sudo netlab shell w1 -- bridge link set dev veth1 hairpin on"
+    told = list(lines(replace(own, causes=(cause,))))
+    assert "lost at the bridge port veth1 of w1: hairpin is off" in told
+    assert f"  mend: {cause.remedy}" in told
 
 
 def test_affinity_to_one_that_does_not_answer() -> None:

@@ -12,7 +12,7 @@ from netlab.proxy.iptables.parse import parse
 from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Flow, Packet
 from netlab.trace.iptables_rules import IptablesRules
-from netlab.trace.predicted import predict, predict_later, supposed_denial
+from netlab.trace.predicted import is_shut_out, predict, predict_later, supposed_denial
 from netlab.trace.routing import Router
 
 RULES = parse(
@@ -105,6 +105,45 @@ def test_a_machine_that_does_not_forward_asks_no_rule_of_what_it_would_hand_on()
     own = Packet("192.0.2.1", "10.244.0.3", dport=80, sport=4000)
     (end,) = predict(own, WORLD.places["n1"], WORLD, still, lambda _: rules)
     assert (end.verdict, end.at) == ("delivered", "default/web")
+
+
+TO_ITSELF = parse(
+    """\
+*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d 10.96.0.7/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.244.0.3:8080
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+-A FORWARD -p tcp -j ACCEPT
+COMMIT
+"""
+)
+
+
+@pytest.mark.parametrize("lets_back", [True, False])
+def test_a_pod_that_a_service_sends_back_by_its_own_port(lets_back: bool) -> None:
+    rules = IptablesRules(TO_ITSELF, {})
+    asked = list[tuple[str, bool]]()
+
+    def said(pod: str, v6: bool) -> bool:
+        asked.append((pod, v6))
+        return lets_back
+
+    router = Router(ROUTER.namespaces, lets_back=said)
+    pod = WORLD.places["default/web"]
+    packet = Packet("10.244.0.3", "10.96.0.7", dport=80, sport=4000)
+    (end,) = predict(packet, pod, WORLD, router, lambda _: rules)
+    assert asked == [("default/web", False)]
+    met = [hit.chain for stay in end.stays for hit in stay.outcome.rules]
+    if lets_back:
+        assert (end.verdict, end.at, met) == ("delivered", "default/web", ["PREROUTING", "FORWARD"])
+        return
+    assert (end.verdict, end.at, met) == ("lost", "n1", ["PREROUTING"])
+    assert is_shut_out(end) and supposed_denial(end) == []
+    elsewhere = Packet("10.244.0.3", "192.0.2.9", dport=80, sport=4000)
+    (end,) = predict(elsewhere, pod, WORLD, router, lambda _: rules)
+    assert (end.verdict, len(asked)) == ("delivered", 1), "nobody asks the port of another's packet"
 
 
 def test_what_nobody_answered_yet_is_new_still() -> None:
