@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,14 +30,43 @@ SELECTOR = "selector"
 
 
 def check_of(
-    sender: str, target: str, world: World, *, namespace: str, protocol: Protocol
-) -> PathCheck:
-    """A check of that one way. `UsageError` for words that mean nothing in this world."""
+    sender: str, target: str, world: World, *, namespace: str, protocol: Protocol,
+    with_port: bool = True,
+) -> PathCheck:  # fmt: skip
+    """A check of that one way. `UsageError` for words that mean nothing in this world; for a target
+    that lacks its port, unless it is to be known without one."""
     found = sender_of(sender, world, namespace)
-    to = _target(target, found, world, namespace, protocol)
-    for port in (to.port, to.node_port):
+    wanted = _target(target, found, world, namespace, protocol)
+    for port in (wanted.port, wanted.node_port):
         _require_port(port)
-    return PathCheck("trace", found, to, Expectation())
+    if with_port and protocol != "ICMP":
+        _check_port(target, wanted, world)
+    return PathCheck("trace", found, wanted, Expectation())
+
+
+def _check_port(word: str, target: Target, world: World) -> None:
+    """Nobody listens on port 0: who is no Service, which may have one alone, needs one."""
+    key = f"{target.namespace}/{target.pod}" if target.pod else world.owner(target.address) or ""
+    is_unknown = target.pod and key not in world.pods  # which is told instead
+    if target.service or target.port or target.node_port or is_unknown:
+        return
+    known = list(dict.fromkeys(_ports_of(key, target.protocol, world)))
+    has = f"; its pod names {', '.join(map(str, known))}" if known else ""
+    shown = f"[{word}]" if word.count(":") > 1 and "[" not in word else word
+    example = f"{shown}:{known[0] if known else 80}"
+    raise UsageError(
+        f"{word} is asked by {target.protocol} on which port?{has}",
+        hint=f"{example}, or --icmp, which has none",
+    )
+
+
+def _ports_of(key: str, protocol: Protocol, world: World) -> Iterator[int]:
+    """Those that a pod's containers name; none of what is no pod."""
+    containers = meta.spec(world.pods[key]).get("containers") or () if key in world.pods else ()
+    for container in containers:
+        for port in container.get("ports") or ():
+            if (port.get("protocol") or "TCP") == protocol:
+                yield port["containerPort"]
 
 
 def check_of_service(sender: str, service: Service, port: str, world: World) -> PathCheck:

@@ -37,6 +37,7 @@ class ChainVisit(Struct, frozen=True):
     `matters` when something was done to the packet here, or in a chain that it was sent to; `draw`
     if chance had a part in it; `origins` are of which objects the rules are that it met; it
     `came` for that `address:port`, and was at last for what it `became` at that place, or "".
+    `packet` is the whole of it as it came, where that is known.
     """
 
     place: str
@@ -51,6 +52,7 @@ class ChainVisit(Struct, frozen=True):
     came: str = ""
     became: str = ""
     written: Mapping[int, str] = field(default_factory=dict)
+    packet: Packet | None = None
 
 
 class Untold(Struct, frozen=True):
@@ -153,9 +155,10 @@ def visits(
             size = len(here.texts(passage.table, chain))
             passed = met[-1].number if met and _left(met[-1]) else size
             numbers = {rule.number for rule in met}
+            packet = _packet(passage, probe)
             missed = tuple(
                 miss
-                for miss in here.misses(passage.table, chain, _packet(passage, probe))
+                for miss in here.misses(passage.table, chain, packet)
                 if miss.number <= passed and miss.number not in numbers
             )
             yield ChainVisit(
@@ -174,6 +177,7 @@ def visits(
                 passage.destination,
                 became,
                 _written(here, passage.table, chain, (*numbers, *(miss.number for miss in missed))),
+                packet,
             )
 
 

@@ -133,6 +133,17 @@ class _Up:
         ends = self._rules.sends_to(rule)
         return bool(visit.became) and to in ends and split(visit.became)[0] != to
 
+    def _too_late(self, visit: ChainVisit, rule: RuleAt) -> tuple[str, int]:
+        """Of a rule that the packet did not come to: what it would have lacked anyway, and who took
+        the packet before."""
+        last = visit.met[-1].number if visit.met else 0
+        before = f"rule {last} took the packet before"
+        if visit.packet is None:
+            return before, 0
+        found = self._rules.misses(rule.table, rule.chain, visit.packet)
+        own = next((miss for miss in found if miss.number == rule.number), None)
+        return (f"{own.said}; and {before}", own.met) if own is not None else (before, 0)
+
     def _turn(self, visit: ChainVisit, rule: RuleAt, to: str) -> Turn:
         key = self._rules.leads(rule).get(to, to)
         ends = self._rules.sends_to(rule)
@@ -150,6 +161,5 @@ class _Up:
         elif missed is not None:
             words, met = missed.said + (f"; it leads there for {key}" if key else ""), missed.met
         else:
-            last = visit.met[-1].number if visit.met else 0
-            words = f"rule {last} took the packet before"
+            words, met = self._too_late(visit, rule)
         return Turn(visit.place, rule.table, rule.chain, rule.number, rule.text, words, taken, met)

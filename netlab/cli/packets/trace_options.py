@@ -215,7 +215,10 @@ def check(wanted: Asked, world: World, arguments: argparse.Namespace) -> PathChe
 
     protocol: Protocol = arguments.protocol or "TCP"
     space = arguments.namespace or "default"
-    found = check_of(wanted.sender, wanted.target, world, namespace=space, protocol=protocol)
+    found = check_of(
+        wanted.sender, wanted.target, world, namespace=space, protocol=protocol,
+        with_port=not arguments.follow,
+    )  # fmt: skip
     version: Literal[0, 4, 6] = arguments.version
     return replace(found, target=replace(found.target, version=version))
 

@@ -19,6 +19,21 @@ WORLD = World(
         "default/box": Place("default/box", "pod", Path("b"), ("10.244.1.2",), node="n1"),
         "town/box": Place("town/box", "pod", Path("t"), ("10.244.1.3",), node="n1"),
     },
+    pods={
+        "default/box": {  # type: ignore[dict-item]
+            "spec": {
+                "containers": [
+                    {
+                        "ports": [
+                            {"containerPort": 8080},
+                            {"containerPort": 53, "protocol": "UDP"},
+                            {"containerPort": 9090, "protocol": "TCP"},
+                        ]
+                    }
+                ]
+            }
+        }
+    },
     services={"default/web": {"metadata": {"name": "web"}}, "town/web": {}},
 )
 
@@ -61,13 +76,36 @@ def test_senders(word: str, namespace: str, sender: Sender) -> None:
         ("node/n1:30080", Target(node="n1", node_port=30080)),
         ("10.96.0.10:53", Target(address="10.96.0.10", port=53)),
         ("[fd00::1]:53", Target(address="fd00::1", port=53)),
-        ("fd00::1", Target(address="fd00::1")),
-        ("10.96.0.10", Target(address="10.96.0.10")),
         ("example.com:443", Target(address="example.com", port=443)),
     ],
 )
 def test_targets(word: str, target: Target) -> None:
     assert ends("box", word)[1] == target
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "example"),
+    [
+        ("pod/box", "; its pod names 8080, 9090", "pod/box:8080"),
+        ("10.244.1.2", "; its pod names 8080, 9090", "10.244.1.2:8080"),
+        ("10.96.0.10", "", "10.96.0.10:80"),
+        ("fd00::1", "", "[fd00::1]:80"),
+        ("example.com", "", "example.com:80"),
+        ("node/n1", "", "node/n1:80"),
+    ],
+)
+def test_a_port_is_asked_for_where_nobody_has_one_alone(word: str, said: str, example: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ends("box", word)
+    assert caught.value.message == f"{word} is asked by TCP on which port?{said}"
+    assert str(caught.value.hint).startswith(f"{example}, or --icmp")
+    whole = {"namespace": "default", "protocol": "ICMP"}
+    check_of("box", word, WORLD, **whole)  # type: ignore[arg-type]
+    check_of("box", word, WORLD, namespace="default", protocol="TCP", with_port=False)
+
+
+def test_a_pod_that_there_is_not_is_asked_for_no_port() -> None:
+    assert ends("box", "pod/none")[1] == Target(pod="none")
 
 
 def test_who_is_outside_asks_for_nodes_as_they_are_seen_there() -> None:

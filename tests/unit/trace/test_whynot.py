@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.errors import UsageError
 from netlab.pathcheck.world import World
@@ -70,7 +71,7 @@ def visit(port: int, number: int | None) -> ChainVisit:
         for miss in RULES.misses("nat", "KUBE-SERVICES", packet)
         if number is None or miss.number < number
     )
-    return ChainVisit("n1", "nat", "KUBE-SERVICES", 3, met, misses, True)
+    return ChainVisit("n1", "nat", "KUBE-SERVICES", 3, met, misses, True, packet=packet)
 
 
 def told(about: str, seen: ChainVisit) -> list[str]:
@@ -92,7 +93,19 @@ def test_the_rule_that_leads_to_a_service_says_what_it_lacked() -> None:
 
 def test_what_took_it_is_told() -> None:
     assert told("svc/web", visit(80, 1)) == ["KUBE-SERVICES 1: it was taken"]
-    assert told("svc/other", visit(80, 1))[0] == ("KUBE-SERVICES 2: rule 1 took the packet before")
+    early = replace(visit(80, 1), packet=None)
+    assert told("svc/other", early)[0] == "KUBE-SERVICES 2: rule 1 took the packet before"
+
+
+def test_what_a_rule_lacks_itself_is_told_before_what_took_the_packet() -> None:
+    """It would not have matched, whatever had been before it."""
+    assert told("nat/KUBE-SERVICES/2", visit(80, 1)) == [
+        "KUBE-SERVICES 2: 10.96.0.7 is not 10.96.0.8; and rule 1 took the packet before"
+    ]
+    local = Packet("10.244.0.9", "10.96.0.7", dport=80, local=frozenset({"10.96.0.7"}))
+    assert told("nat/KUBE-SERVICES/3", replace(visit(80, 1), packet=local)) == [
+        "KUBE-SERVICES 3: rule 1 took the packet before"
+    ]
 
 
 def test_a_pod_is_asked_about_by_what_leads_to_its_address() -> None:
