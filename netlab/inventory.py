@@ -14,7 +14,7 @@ from netlab import standing, supervision, waiting
 from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
-from netlab.kernel import basedir, lablock, lock, paths
+from netlab.kernel import basedir, elsewhere, lablock, lock, paths
 from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.nodes import present
 
@@ -30,11 +30,14 @@ def choose(name: str | None) -> str:
     wanted = name or os.environ.get("NETLAB_LAB")
     if wanted:
         if wanted not in labs:
+            elsewhere.require_here(paths.lab_dir(wanted))
             have = f"running: {', '.join(labs)}" if labs else "no lab is running"
             who = "" if name else ", which NETLAB_LAB says"
             raise NetlabError(f"there is no lab named {wanted}{who}", hint=have)
         return wanted
     if not labs:
+        if others := elsewhere.labs():
+            raise others[0].error
         raise NetlabError("no lab is running", hint="sudo netlab up topologies/quickstart.yaml")
     if len(labs) > 1:
         raise UsageError(

@@ -25,6 +25,7 @@ from netlab.errors import NetlabError, TeardownFailed, UsageError
 from netlab.kernel import (
     basedir,
     caller,
+    elsewhere,
     files,
     lablock,
     machine,
@@ -280,12 +281,14 @@ def _surely(call: Callable[[], T], directory: Path, progress: Progress) -> T:
 
 
 def down(name: str, *, progress: Progress) -> None:
-    """Leave nothing of a lab, whatever state it is in. `TeardownFailed` lists what resisted.
+    """Leave nothing of a lab, whatever state it is in. `TeardownFailed` lists what resisted;
+    `NetlabError` for one that lies in another mount namespace.
 
     Who brings it up at this moment is waited for.
     """
     need_root("down")
     directory = paths.lab_dir(name)
+    elsewhere.require_here(directory)
     with lablock.held(directory, "netlab down", tell=progress):
         progress(f"taking {name} down")
         try:

@@ -19,6 +19,7 @@ from netlab.kernel import (
     bridgeport,
     cgroups,
     drops,
+    elsewhere,
     lablock,
     lock,
     namesakes,
@@ -55,6 +56,7 @@ def checks() -> list[Finding]:
         surroundings.init(),
         *namesakes.findings(),
         *leftovers(),
+        *elsewhere.findings(),
     ]
 
 

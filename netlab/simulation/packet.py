@@ -127,11 +127,12 @@ class Doubt(NamedTuple):
 class Outcome(Struct, frozen=True):
     """One end the packet can come to.
 
-    `verdict` is ACCEPT, DROP or REJECT, given at `hook`, by `ROUTING` or a `BRIDGE`; an accepted one
-    was `delivered` to the node itself or sent on. `packet` is it as it left: destination and port
-    after DNAT, its mark; `masqueraded` when its source became an address of the node's. `unknown` is what
-    nobody here understands, `unsure` are the facts that nobody told and that were asked for, which
-    count as not being so. `cut_short` tells why its ways are not followed, and from which rule on.
+    `verdict` is ACCEPT, DROP or REJECT, given at `hook`, by `ROUTING` or a `BRIDGE`; an accepted
+    packet was `delivered` to the node itself or sent on. `packet` is it as it left: destination and
+    port after DNAT, its mark; `masqueraded` when its source became an address of the node's.
+    `unknown` is what nobody here understands, `unsure` are the facts that nobody told and that were
+    asked for, which count as not being so.
+    `cut_short` tells why its ways are not followed, and from which rule on.
     """
 
     verdict: Literal["ACCEPT", "DROP", "REJECT"]
