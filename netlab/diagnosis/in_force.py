@@ -26,8 +26,9 @@ class RuleGap(Struct, frozen=True):
     found: str = ""
 
     def __str__(self) -> str:
-        rule = _without_comment(self.wanted or self.found) or "with all its rules"
-        return f"{self.table} {self.chain}: {rule}"
+        rule = _without_comment(self.wanted or self.found)
+        where = f"{self.table} {self.chain}"
+        return f"{where}: {rule}" if rule else f"the whole chain {where}"
 
 
 class Setting(Struct, frozen=True):
@@ -60,13 +61,21 @@ def rules(service: Service, there: Iterable[InForce]) -> Iterator[Cause]:
     for one in there:
         if one.gaps:
             reason, text = _of_rules(service, one)
-            more = f" and {len(one.gaps) - 1} more" if len(one.gaps) > 1 and one.has_rules else ""
             yield Cause(
                 reason,
-                f"{text}{more} ({_who_mends(one)})",
+                f"{text}{_others(one)} ({_who_mends(one)})",
                 nodes=(one.node,),
                 remedy=_taken_up_again(one.node) if one.rules_left else "",
             )
+
+
+def _others(there: InForce) -> str:
+    """How much else there is beside the first gap, which is told."""
+    number = len(there.gaps) - 1 if there.has_rules else 0
+    if not number:
+        return ""
+    what = "other rule or chain differs" if number == 1 else "other rules or chains differ"
+    return f"; {number} {what} there"
 
 
 def _of_rules(service: Service, there: InForce) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from netlab.objects import meta
 from netlab.objects.kinds.workloads import REPLICA_SET
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck
+from netlab.objects.problems import did_you_mean
 from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck import spread
 from netlab.pathcheck.decode import endpoint, split
@@ -141,7 +142,10 @@ def _place(world: World, name: str, kind: str) -> Place:
     place = world.places.get(name)
     if place is None or place.role != kind:
         where = "netlab get pods -A" if kind == "pod" else "netlab status"
-        raise CannotRun(f"there is no running {kind} {name}", hint=f"see `{where}`")
+        known = [each.name for each in world.places.values() if each.role == kind]
+        meant = did_you_mean(name, known)
+        hint = f"did you mean {meant}?" if meant else f"see `{where}`"
+        raise CannotRun(f"there is no running {kind} {name}", hint=hint)
     return place
 
 

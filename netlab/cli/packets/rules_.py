@@ -10,7 +10,8 @@
 Reads the rules that are in force in the node's namespace, with their counters. With --from-save
 those of a real node, as iptables-save or nft list ruleset print them, without lab and root.
 
--o json: [{node, family, causes, rules: [{table, chain, rule, words, packets, share, line, rules}]}]
+-o json: [{node, family, causes, handsOff, loose: [TEXT],
+rules: [{table, chain, rule, words, packets, share, line, rules}]}]
 or, of a save without a Service, [{family, mode, tables, services, notUnderstood}]
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,16 +38,21 @@ from netlab.objects.types import Service
 
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
+    from netlab.proxy.iptables.model import Chains
+    from netlab.proxy.nftables.model import NftTable
     from netlab.view.rules import Branch
 
 
 class FoundRules(Struct, frozen=True):
-    """One node's rules for the Service in one family, and why they lead nowhere if they do."""
+    """One node's rules for the Service in one family, and why they lead nowhere if they do. Of a
+    node that is left alone (`is_left`), `loose` are those that nothing leads to."""
 
     node: str
     family: str
     branches: list[Branch]
     causes: tuple[Cause, ...] = ()
+    is_left: bool = False
+    loose: tuple[str, ...] = ()
 
     def json(self) -> dict[str, object]:
         """All of it as plain data."""
@@ -54,6 +61,8 @@ class FoundRules(Struct, frozen=True):
             "family": self.family,
             "causes": [cause.json() for cause in self.causes],
             "rules": [branch.json() for branch in self.branches],
+            "handsOff": self.is_left,
+            "loose": list(self.loose),
         }
 
 
@@ -97,7 +106,7 @@ def found_rules(
     from netlab import inventory
     from netlab.cli import diagnosing
     from netlab.diagnosis.service import causes
-    from netlab.objects.nodes import now, present
+    from netlab.objects.nodes import is_left, now, present
 
     spec = inventory.read_lab(directory)
     with options.client(arguments) as client:
@@ -108,10 +117,14 @@ def found_rules(
         places = _places(client)
     key = meta.key(service)
     nodes = _nodes(spec, machines, arguments.node)
+    left = {meta.name(node) for node in facts.nodes if is_left(node, "rules")}
     found = [
-        FoundRules(node, family, tree, causes(service, facts, _way(node, family)))
-        for node, family, tree in _trees(spec, directory, key, nodes, places)
-    ]
+        FoundRules(
+            node, family, tree, causes(service, facts, _way(node, family)), node in left,
+            loose if node in left and not tree else (),
+        )
+        for node, family, tree, loose in _trees(spec, directory, key, nodes, places)
+    ]  # fmt: skip
     return key, found
 
 
@@ -162,8 +175,9 @@ def _places(client: Client) -> dict[str, str]:
 
 def _trees(
     lab: Lab, directory: Path, key: str, nodes: Sequence[str], places: dict[str, str]
-) -> Iterator[tuple[str, str, list[Branch]]]:
-    """(node, family, tree) for each of the nodes and each family of the lab."""
+) -> Iterator[tuple[str, str, list[Branch], tuple[str, ...]]]:
+    """(node, family, tree, all that names the Service) for each of the nodes and each family of the
+    lab."""
     from netlab.kernel import paths
     from netlab.network import plan
     from netlab.proxy import modes
@@ -177,7 +191,18 @@ def _trees(
         netns = paths.namespace(directory, plan.node_name(lab, name))
         for family in families:
             found = mode.applier(lab.iptables, family, netns).read()
-            yield name, family, tree(found, key, places)
+            yield name, family, tree(found, key, places), tuple(_naming(key, found))
+
+
+def _naming(key: str, found: Chains | NftTable) -> Iterator[str]:
+    """The rules that name a Service, or stand in a chain that does."""
+    names = re.compile(rf"(?<![\w.-]){re.escape(key)}(?![\w.-])")
+    is_its = re.compile(rf"-[A-Z0-9]{{8}}-{re.escape(key)}/")  # as nftables mode calls chains
+    for table in getattr(found, "tables", {"": found}).values():
+        for chain, content in table.chains.items():
+            for number, text in enumerate(content.rules, 1):
+                if names.search(text) or is_its.search(chain):
+                    yield f"{table.name} {chain} rule {number}: {text}"
 
 
 def print_found(found: Sequence[FoundRules], key: str, *, words_only: bool) -> None:
@@ -190,5 +215,17 @@ def print_found(found: Sequence[FoundRules], key: str, *, words_only: bool) -> N
         print(f"{chr(10) if number else ''}{key} on {one.node} ({one.family})")
         for line in diagnosing.why(one.causes, look.width):
             print(line)
-        for line in render(one.branches, look) if one.branches else ["(no rules)"]:
+        for line in render(one.branches, look) if one.branches else _without(one):
             print(line, file=terminal.raw(sys.stdout))  # the colour is ours
+
+
+def _without(one: FoundRules) -> Iterator[str]:
+    """What is said where nothing leads to the Service."""
+    from netlab.objects.nodes import HANDS_OFF
+    from netlab.view.escape import escape_line
+
+    if not one.is_left:
+        yield "(no rules)"
+        return
+    yield f"(nothing leads to it: node {one.node} is left alone, by its annotation {HANDS_OFF})"
+    yield from (escape_line(f"  left there  {text}") for text in one.loose)

@@ -20,8 +20,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from netlab.cli import options, terminal
 from netlab.errors import NetlabError, UsageError
@@ -30,6 +33,9 @@ from netlab.view.escape import escape_line
 if TYPE_CHECKING:
     from netlab.pathcheck.world import World
     from netlab.trace.answer import Answer
+
+_MOST_PODS = 3
+"""Of so many that have ended it is said what they said: one is mostly like the other."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,9 +83,20 @@ def _answered(directory: Path, arguments: argparse.Namespace) -> Answer:
     sender = arguments.sender or usual_sender(service, world)
     check = check_of_service(sender, service, port, world)
     lab, silent = inventory.read_lab(directory), lab_world.silent(arguments)
-    return answer(
-        service, facts, reasons.seen(check, service, world, facts, lab, directory, silent)
-    )
+    seen = reasons.seen(check, service, world, facts, lab, directory, silent)
+    found = answer(service, facts, seen)
+    return replace(found, evidence=(*found.evidence, *_last_words(found, space, arguments)))
+
+
+def _last_words(found: Answer, space: str, arguments: argparse.Namespace) -> Iterator[str]:
+    """What pods that do not run have said before they ended, as `up` tells it."""
+    from netlab import waiting
+
+    ended = [cause.pods for cause in found.causes if cause.reason == "ContainersNotRunning"]
+    names = [f"{space}/{pod}" for pods in ended for pod in pods][:_MOST_PODS]
+    if names:
+        with options.client(arguments) as client:
+            yield from waiting.reasons(client, names)
 
 
 def _unknown(name: str, space: str, world: World) -> NetlabError:

@@ -33,8 +33,8 @@ PUT_BACK = "netlab annotate node w1 netlab/hands-off-    # netlab puts all back"
         (
             InForce("w1", gaps=(CHAIN, LOST), rules_left=True),
             "RuleDeleted",
-            "a rule was deleted by hand on node w1: nat KUBE-SEP-Y: with all its rules and 1 more"
-            + STILL,
+            "a rule was deleted by hand on node w1: the whole chain nat KUBE-SEP-Y; 1 other "
+            "rule or chain differs there" + STILL,
             PUT_BACK,
         ),
         (
@@ -47,7 +47,7 @@ PUT_BACK = "netlab annotate node w1 netlab/hands-off-    # netlab puts all back"
             InForce("w1", gaps=(LOST, OLD), rules_left=True),
             "RulesBehind",
             "the rules on node w1 are those of before: nat KUBE-SEP-Z: -j DNAT --to-destination "
-            f"10.244.1.9:80 and 1 more{STILL}",
+            f"10.244.1.9:80; 1 other rule or chain differs there{STILL}",
             PUT_BACK,
         ),
         (

@@ -229,6 +229,12 @@ def test_what_is_not_there_cannot_run(
         made(world, target, sender)
 
 
+def test_a_mistyped_pod_is_told_which_is_meant(world: World) -> None:
+    with pytest.raises(CannotRun) as caught:
+        made(world, Target(pod="bxo", port=80), "pod box")
+    assert caught.value.hint == "did you mean default/box?"
+
+
 @pytest.mark.parametrize(
     ("target", "address"),
     [
