@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,8 +37,6 @@ from netlab.objects.types import Service
 
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
-    from netlab.proxy.iptables.model import Chains
-    from netlab.proxy.nftables.model import NftTable
     from netlab.view.rules import Branch
 
 
@@ -183,6 +180,7 @@ def _trees(
     from netlab.proxy import modes
     from netlab.proxy.addresses import Family
     from netlab.view import nft_rules, rules
+    from netlab.view.loose_rules import naming
 
     mode = modes.of(lab.proxy_mode)
     tree = nft_rules.tree if lab.proxy_mode == "nftables" else rules.tree
@@ -191,18 +189,7 @@ def _trees(
         netns = paths.namespace(directory, plan.node_name(lab, name))
         for family in families:
             found = mode.applier(lab.iptables, family, netns).read()
-            yield name, family, tree(found, key, places), tuple(_naming(key, found))
-
-
-def _naming(key: str, found: Chains | NftTable) -> Iterator[str]:
-    """The rules that name a Service, or stand in a chain that does."""
-    names = re.compile(rf"(?<![\w.-]){re.escape(key)}(?![\w.-])")
-    is_its = re.compile(rf"-[A-Z0-9]{{8}}-{re.escape(key)}/")  # as nftables mode calls chains
-    for table in getattr(found, "tables", {"": found}).values():
-        for chain, content in table.chains.items():
-            for number, text in enumerate(content.rules, 1):
-                if names.search(text) or is_its.search(chain):
-                    yield f"{table.name} {chain} rule {number}: {text}"
+            yield name, family, tree(found, key, places), tuple(naming(key, found))
 
 
 def print_found(found: Sequence[FoundRules], key: str, *, words_only: bool) -> None:

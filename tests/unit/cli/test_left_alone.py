@@ -14,6 +14,7 @@ from netlab.diagnosis.facts import Cause
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.nftables.model import NftTable
 from netlab.trace.answer import Answer
+from netlab.view.loose_rules import naming
 
 LEFT = parse(
     """\
@@ -31,7 +32,7 @@ COMMIT
 def test_a_node_that_is_left_alone_is_said_to_be(
     is_left: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    loose = tuple(rules_._naming("default/web", LEFT))
+    loose = tuple(naming("default/web", LEFT))
     assert [line.partition(": ")[0] for line in loose] == ["nat KUBE-SVC-A rule 1"]
     found = rules_.FoundRules("w1", "ipv4", [], (), is_left, loose)
     rules_.print_found([found], "default/web", words_only=False)
@@ -50,7 +51,7 @@ def test_rules_of_nftables_name_it_by_their_chains() -> None:
     }
     made = {name: argparse.Namespace(rules=rules) for name, rules in chains.items()}
     found: Any = argparse.Namespace(name=table.name, chains=made)
-    assert list(rules_._naming("default/web", found)) == [
+    assert list(naming("default/web", found)) == [
         "kube-proxy service-ULMVA6XW-default/web/tcp/http rule 1: ip daddr 10.96.0.7 drop"
     ]
 
