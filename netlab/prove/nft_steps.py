@@ -147,6 +147,8 @@ class Reader:
 
     def _action(self, phrase: nft.Phrase) -> tuple[Action, ...]:
         match phrase:
+            case nft.Verdict() if phrase.text.startswith("xt "):  # REJECT, without its option
+                return (End("rejected", "what nft does not tell"),)
             case nft.Verdict():
                 return _verdict(phrase.text)
             case nft.Nat():

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.parse import parse_with_lines
-from netlab.saves import circles, ipsets, listing, listing_json, misprints
+from netlab.saves import circles, half_listed, ipsets, listing, listing_json, misprints
 from netlab.saves.ipsets import IpSet
 from netlab.saves.save import Remark, Save, SavedRules, Written
 from netlab.simulation.nftables import is_base
@@ -97,7 +97,7 @@ class _Reading(Struct):
             rules.ipsets = self.sets
             _leave_out_twins(rules)
             circles.refuse(rules)
-            self.remarks += _half_listed(rules)
+        self.remarks += half_listed.remarks(self.families.values())
         return Save(tuple(self.files), self.families, tuple(self.remarks))
 
 
@@ -123,21 +123,6 @@ def _check_hooks(listed: listing.Listed) -> Iterator[Remark]:
             yield Remark(written.file, line, f"{whose} is at hook {hook}, which is not followed")
         elif not is_base(chain.header):
             _refuse(written.file, line, f"{whose} has no hook and policy that there are")
-
-
-def _half_listed(rules: SavedRules) -> Iterator[Remark]:
-    """nft tells of iptables' own matches and targets their names alone."""
-    for table in rules.tables:
-        texts = [text for chain in table.chains.values() for text in chain.rules]
-        count = sum("xt " in text and _HALF.search(text) is not None for text in texts)
-        written = next((at for (of, _), at in rules.written.items() if of == table.name), None)
-        if count and written is not None:
-            words = f"{count} rules of {table.name} are listed without all they ask and do"
-            program = "ip6tables-save" if rules.family == "ipv6" else "iptables-save"
-            yield Remark(written.file, 0, f"{words}: {program} tells it, give that as well")
-
-
-_HALF = re.compile(r'xt (?:match (?!"?comment\b)|target )')
 
 
 def _refuse(file: str, line: int, message: str) -> None:

@@ -45,7 +45,7 @@ def not_understood(rules: SavedRules) -> Iterator[NotUnderstood]:
     for listed in rules.tables:
         for name, kept in listed.chains.items():
             for number, text in enumerate(kept.rules, 1):
-                for words, asks in _of_nftables(text):
+                for words, asks in of_nftables(text):
                     where = rules.where(listed.name, name, number)
                     yield NotUnderstood(listed.name, name, number, where, words, asks)
 
@@ -68,7 +68,8 @@ def _of_iptables(text: str) -> tuple[tuple[str, bool], ...]:
 
 
 @lru_cache(maxsize=100_000)
-def _of_nftables(text: str) -> tuple[tuple[str, bool], ...]:
+def of_nftables(text: str) -> tuple[tuple[str, bool], ...]:
+    """The words of one rule that nobody knows, and whether they are a condition."""
     phrases = nft_rule.parse_rule(text)
     found = []
     for at, phrase in enumerate(phrases):

@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from msgspec import Struct, field
 
+from netlab.simulation.iptables import WITHOUT_EFFECT
 from netlab.simulation.translation import Translation
 
 _TOKEN = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
@@ -166,6 +167,9 @@ def verdict_of(text: str) -> Verdict:
 
 _GOING = ("jump", "goto")
 _FINAL = ("accept", "drop", "return", "continue")
+_ALWAYS_MET = ("comment", "nfacct")
+"""Matches of iptables' that let every packet through, whatever they are told."""
+
 _FLAGS = ("random", "fully-random", "persistent")
 _LOG_OPTIONS = ("prefix", "level", "group", "snaplen", "queue-threshold", "flags")
 
@@ -234,6 +238,8 @@ class _Parser:
     def _phrase(self, begin: int) -> Phrase:
         if self._idle():
             return Idle(self._since(begin))
+        if self._skip("xt"):
+            return self._of_iptables(begin)
         likely = self._likely()
         if likely is not None:
             return Chance(self._since(begin), likely)
@@ -266,13 +272,25 @@ class _Parser:
             while self._peek() in _LOG_OPTIONS:
                 self._take()
                 self._take()
-        elif not (
-            self._skip("meta", "nftrace", "set", "1")
-            or self._skip("xt", "match", '"comment"')
-            or self._skip("xt", "match", "comment")
-        ):
+        elif not self._skip("meta", "nftrace", "set", "1"):
             return False
         return True
+
+    def _of_iptables(self, begin: int) -> Phrase:
+        """A match or target of iptables', of which nft tells the name alone: what that settles."""
+        kind, name = self._take(), self._take().strip('"')
+        text = self._since(begin)
+        if kind == "match" and name in _ALWAYS_MET:
+            return Idle(text)
+        if kind == "target" and name in WITHOUT_EFFECT:
+            return Idle(text)
+        if kind == "target" and name == "MASQUERADE":
+            return Nat(text, "masquerade")
+        if kind == "target" and name == "REJECT":
+            return Verdict(text, "reject")
+        if kind == "target" and name == "NOTRACK":
+            return NoTrack(text)
+        raise _Odd
 
     def _likely(self) -> float | None:
         """Of a random number below a bound, of as many as its mask has."""

@@ -104,11 +104,6 @@ def test_what_the_program_left_out_is_remarked() -> None:
     assert "those rules are not in this text" in str(save.remarks[0])
 
 
-def test_matches_of_iptables_that_nft_does_not_tell_are_remarked() -> None:
-    remarks = saved(HERE / "recorded" / "docker-nft.json").remarks
-    assert any("rules of nat are listed without all" in str(remark) for remark in remarks)
-
-
 BAD = [
     ("", 0, "is empty"),
     ("# only a remark\n", 0, "is empty"),

@@ -1,0 +1,128 @@
+"""What nft's listing leaves out of iptables' rules: what names settle, and what is said once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.pathcheck.world import World
+from netlab.prove import nft_steps
+from netlab.prove.space import Space
+from netlab.prove.steps import End, Unknown
+from netlab.proxy.nftables.model import NftTable
+from netlab.saves.read import read
+from netlab.saves.save import Save
+from netlab.saves.understood import not_understood, of_nftables
+from netlab.simulation.nft_match import Sets
+from netlab.simulation.nft_rule import Idle, Nat, NoTrack, Verdict, parse_rule
+from netlab.simulation.nft_rule import Unknown as Untold
+from netlab.trace.onsave import Node, told
+from netlab.trace.packet_words import packet
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def recorded(*names: str) -> Save:
+    return read((name, (RECORDED / name).read_text()) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("xt match comment", Idle), ('xt match "comment"', Idle), ("xt match nfacct", Idle),
+        ("xt target LOG", Idle), ('xt target "NFLOG"', Idle), ("xt target MASQUERADE", Nat),
+        ("xt target REJECT", Verdict), ("xt target NOTRACK", NoTrack),
+        ("xt match conntrack", Untold), ("xt match statistic", Untold), ("xt match mark", Untold),
+        ("xt match limit", Untold), ("xt target DNAT", Untold), ("xt target MARK", Untold),
+        ("xt watcher LOG", Untold), ("xt match", Untold), ("xt", Untold),
+    ],
+)  # fmt: skip
+def test_what_a_name_alone_settles(text: str, kind: type[Any]) -> None:
+    """And what follows it is read on."""
+    first, *rest = parse_rule(f"{text} counter packets 0 bytes 0 accept")
+    assert isinstance(first, kind)
+    if len(text.split()) == 3:
+        assert [type(one) for one in rest] == [Idle, Verdict]
+
+
+def test_how_a_rejection_is_told_stays_unsaid_in_proofs() -> None:
+    table, space = NftTable("ipv4", name="filter"), Space("ipv4", set(), [])
+    (step,) = nft_steps.Reader(Sets(table), space).steps(1, "xt target REJECT")
+    assert step.actions == (End("rejected", "what nft does not tell"),)
+    (step,) = nft_steps.Reader(Sets(table), space).steps(1, "xt target MARK")
+    assert isinstance(step.actions[0], Unknown)
+
+
+def test_half_told_rules_are_said_once_with_count_places_and_who_tells_all() -> None:
+    save = recorded("docker-nft.json")
+    (remark,) = save.remarks
+    count = sum(
+        len({(one.where, one.table) for one in not_understood(rules)})
+        for rules in save.families.values()
+    )
+    total = sum("rule" in one for one in json.loads(_text("docker-nft.json"))["nftables"])
+    assert f"of {count} of its {total} rules of iptables" in str(remark)
+    assert count < 43  # so many were open before a comment and MASQUERADE were known by their names
+    places = ", ".join(f"nat handle {number}" for number in (6, 8, 36, 42, 45, 47))
+    assert f"({places} and {count - 6} more)" in str(remark)
+    assert str(remark).endswith("give what iptables-save and ip6tables-save prints as well")
+
+
+def _text(name: str) -> str:
+    return (RECORDED / name).read_text()
+
+
+def test_each_place_is_a_line_where_there_are_lines() -> None:
+    (remark,) = recorded("ufw-nft.nft").remarks
+    lines = _text("ufw-nft.nft").splitlines()
+    (named,) = [part for part in str(remark).split("(") if part.startswith("line ")]
+    numbers = [int(one.split()[1]) for one in named.partition(" and ")[0].split(", ")]
+    assert len(numbers) == 6
+    assert all("xt match" in lines[number - 1] for number in numbers)
+
+
+@pytest.mark.parametrize("names", [
+    ("docker-nft.nft",), ("docker-nft.json", "docker-nft.save", "docker-nft.save6"),
+    ("firewalld-iptables.nft",),
+])  # fmt: skip
+def test_nothing_is_said_where_all_is_told(names: tuple[str, ...]) -> None:
+    assert not recorded(*names).remarks
+
+
+def test_a_log_behind_a_condition_that_nft_left_out_asks_nothing() -> None:
+    assert not of_nftables("xt match recent counter packets 0 bytes 0 xt target LOG")
+    assert of_nftables("xt match recent counter packets 0 bytes 0 xt target REJECT")
+
+
+def test_a_packet_is_masqueraded_and_refused_by_name() -> None:
+    rules = read([("x.json", _listing())]).families["ipv4"]
+    node = Node("node", foreign=frozenset({"10.0.0.9", "10.0.0.8"}))
+    passed = told(packet("tcp 10.0.0.1 > 10.0.0.9:80"), rules, node, World({}), ["x.json"])
+    assert (passed.verdict, passed.ends[0].source) == ("delivered", "an address of node")
+    turned = told(packet("tcp 10.0.0.1 > 10.0.0.8:80"), rules, node, World({}), ["x.json"])
+    assert turned.verdict == "refused"
+
+
+def _listing() -> str:
+    def chain(table: str, name: str, hook: str, kind: str, place: int) -> dict[str, Any]:
+        return {"chain": {"family": "ip", "table": table, "name": name, "handle": 1, "type": kind,
+                          "hook": hook, "prio": place, "policy": "accept"}}  # fmt: skip
+
+    def rule(table: str, name: str, *does: dict[str, Any]) -> dict[str, Any]:
+        return {"rule": {"family": "ip", "table": table, "chain": name, "handle": 2, "expr": does}}
+
+    left = {"payload": {"protocol": "ip", "field": "daddr"}}
+    to_other = {"match": {"op": "==", "left": left, "right": "10.0.0.8"}}
+    comment = {"xt": {"type": "match", "name": "comment"}}
+    refuse, mask = ({"xt": {"type": "target", "name": name}} for name in ("REJECT", "MASQUERADE"))
+    return json.dumps({"nftables": [
+        {"table": {"family": "ip", "name": "filter", "handle": 1}},
+        {"table": {"family": "ip", "name": "nat", "handle": 2}},
+        chain("filter", "FORWARD", "forward", "filter", 0),
+        chain("nat", "POSTROUTING", "postrouting", "nat", 100),
+        rule("filter", "FORWARD", to_other, comment, refuse),
+        rule("nat", "POSTROUTING", comment, mask),
+    ]})  # fmt: skip
