@@ -29,12 +29,14 @@ class Unsure(Exception):
 
 class Known(Struct, frozen=True):
     """Addresses that are not the node's own, and `networks` of none that are; facts that are so,
-    and that are not."""
+    and that are not. They are about one packet, `who` in words; of a later one of its flow that
+    one's links are others, and whether a condition holds is asked anew."""
 
     foreign: frozenset[str] = frozenset()
     so: frozenset[str] = frozenset()
     not_so: frozenset[str] = frozenset()
     networks: tuple[str, ...] = ()
+    who: str = "it"
 
     def told(self, fact: str) -> bool:
         """Whether it is so. Raises `Unsure`."""
@@ -53,7 +55,7 @@ class Known(Struct, frozen=True):
     def passes(self, destination: str, way: Way, link: str) -> bool:
         """Whether a packet for an address passes by such a link (`cali+` is any of those). Raises
         `Unsure`."""
-        head = f"what is for {destination} {way} " if way == "leaves by" else f"it {way} "
+        head = f"what is for {destination} {way} " if way == "leaves by" else f"{self.who} {way} "
         names = [fact.removeprefix(head) for fact in self.so if fact.startswith(head)]
         if any(_covers(link, name) for name in names):
             return True
@@ -74,9 +76,9 @@ def own(address: str) -> str:
     return f"{address} is an address of the node"
 
 
-def comes_in_by(link: str) -> str:
+def comes_in_by(link: str, who: str = "it") -> str:
     """The fact that a packet does."""
-    return f"it comes in by {link}"
+    return f"{who} comes in by {link}"
 
 
 def _covers(pattern: str, link: str) -> bool:

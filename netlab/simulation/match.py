@@ -136,6 +136,8 @@ def holds(together: Sequence[Condition], packet: Packet) -> str:
         of = "its sender"
     elif together[0].option == "--match-set" and "dst" not in " ".join(together[0].values[1:]):
         of = f"what is from {packet.source}:{packet.sport}"
+    elif packet.known is not None and packet.known.who != "it":
+        of = f"{packet.known.who}, for {packet.destination}:{packet.dport}"
     return f"'{said(together)}' holds of {of}"
 
 

@@ -147,7 +147,9 @@ def _likely(
 
 def holds(text: str, packet: Packet) -> str:
     """The fact that a phrase which nobody understands is so, of a packet with such an end."""
-    return f"'{text}' holds of what is for {packet.destination}:{packet.dport}"
+    who = packet.known.who if packet.known is not None else "it"
+    of = "what is" if who == "it" else f"{who},"
+    return f"'{text}' holds of {of} for {packet.destination}:{packet.dport}"
 
 
 def is_of_another(text: str, packet: Packet) -> bool:

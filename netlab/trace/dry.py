@@ -11,24 +11,21 @@ from netlab.errors import UsageError
 from netlab.network.names import POD_BRIDGE
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
-from netlab.pathcheck.decode import endpoint, split
+from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.packets import ProbePacket
-from netlab.pathcheck.path import Hop, Journey, Outcome, rewrites
+from netlab.pathcheck.path import Hop, Journey, rewrites
 from netlab.pathcheck.trial import CannotRun, NothingToAddress, Trial, plan
 from netlab.pathcheck.world import World
-from netlab.trace import marks
-from netlab.trace.agreement import Agreement
-from netlab.trace.mattered import mattered
 from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.origins import Origin, origin
+from netlab.trace.paper_story import OUTCOMES, story, turned
 from netlab.trace.passages import MetRule
-from netlab.trace.predicted import Prediction, Which, predict, supposed, ways
+from netlab.trace.predicted import Prediction, Which, predict, ways
 from netlab.trace.routing import Router
-from netlab.trace.story import Story, packet_of, visits
+from netlab.trace.story import Story, packet_of
 from netlab.trace.whynot import why_not
 
 _SOURCE_PORT = 40000
-OUTCOMES: dict[str, Outcome] = {"delivered": "reachable", "refused": "refused"}
 
 
 class Asking(Struct, frozen=True):
@@ -67,19 +64,12 @@ def rehearsed(
             f"it is {first.verdict}", hint="trace it: leave --ct away",
         )  # fmt: skip
     sender = first.at if asked.ct == "reply" else trial.place.name
-    probe = _turned(probe, first) if asked.ct == "reply" else probe
-    story = _story(check, probe, sender, ends, world, lab, rules, asked.ct)
+    probe = turned(probe, first) if asked.ct == "reply" else probe
+    found = _story(check, probe, sender, ends, world, lab, rules, asked.ct)
     turns = None
     if asked.about:
-        turns = tuple(why_not(asked.about, story.there, rules, world, check.sender.namespace))
-    return replace(story, name=trial.name, turns=turns)
-
-
-def _turned(probe: ProbePacket, first: Prediction) -> ProbePacket:
-    """The answer to a packet that arrived so."""
-    source, sport = split(first.destination)
-    destination, dport = split(first.source)
-    return replace(probe, src=source, sport=sport, dst=destination, dport=dport)
+        turns = tuple(why_not(asked.about, found.there, rules, world, check.sender.namespace))
+    return replace(found, name=trial.name, turns=turns)
 
 
 def _story(
@@ -89,26 +79,8 @@ def _story(
     def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
         return origin(rule, owner, came, became, world)
 
-    likeliest = ends[0]
-    there, went = supposed(likeliest), _journey(probe, sender, likeliest)
-    chains = tuple(visits(there, went, probe, rules, source))
-    return Story(
-        check=check,
-        probe=probe,
-        sender=sender,
-        name="",
-        journey=went,
-        there=chains,
-        ends=tuple(ends),
-        agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
-        told=False,
-        mode=lab.proxy_mode,
-        ct=ct,
-        dry=True,
-        marks=tuple(marks.changes(there)),
-        sakes=tuple(marks.sakes(there, [change.place for change in went.snats])),
-        mattered=mattered(chains, rules, likeliest.unknown, later=ct != "new"),
-    )
+    went = _journey(probe, sender, ends[0])
+    return story(check, probe, sender, went, ends, rules, source, mode=lab.proxy_mode, ct=ct)
 
 
 def _probe(trial: Trial, router: Router, source_port: int) -> ProbePacket:

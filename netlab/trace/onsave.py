@@ -6,7 +6,9 @@ where that makes no difference the answer holds, else it stays open, and it is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,21 +20,20 @@ from netlab.objects.pathcheck import PathCheck, Sender, Target
 from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey, rewrites
+from netlab.pathcheck.trial import NothingToAddress
 from netlab.pathcheck.world import World
 from netlab.saves.save import SavedRules
 from netlab.simulation.hooks import EntryHook
 from netlab.simulation.knowledge import UNTOLD, Known, comes_in_by
 from netlab.simulation.packet import Doubt, Outcome, Packet
 from netlab.simulation.suppositions import END, SOURCE, Case, cases, decisive
-from netlab.trace import marks
-from netlab.trace.agreement import Agreement
-from netlab.trace.dry import OUTCOMES
-from netlab.trace.mattered import mattered
 from netlab.trace.origins import Origin, Where, origin
+from netlab.trace.paper_story import OUTCOMES, story
 from netlab.trace.passages import MetRule
-from netlab.trace.predicted import Prediction, Stay, Verdict, supposed
+from netlab.trace.predicted import Prediction, Stay, Verdict, Which
+from netlab.trace.saved_flow import MASQUERADED, STAND_INS, Flowing, Sent
 from netlab.trace.saved_rules import RulesOfSave
-from netlab.trace.story import Story, Untold, packet_of, visits
+from netlab.trace.story import Story, Untold, packet_of
 
 
 class Node(Struct, frozen=True):
@@ -55,18 +56,23 @@ def told(
     world: World,
     files: Sequence[str],
     find: Where | None = None,
+    ct: Which = "new",
 ) -> Story:
     """The story of a packet by a save's rules. One from an address of the node's is sent by itself;
-    any other comes in from elsewhere. `find` tells where an object's field is written."""
+    any other comes in from elsewhere. `find` tells where an object's field is written; `ct` which
+    packet of the flow that `probe` begins it is. `NothingToAddress` where none follows that."""
     rules = RulesOfSave(saved)
     entry: EntryHook = "OUTPUT" if probe.src in node.local else "PREROUTING"
     packet = _packet(probe, node, entry)
-    found = cases(lambda one: rules.simulate(one, entry=entry), packet)
+    flow = _flow(rules, entry, packet, node, ct, probe)
+    found = cases(lambda one: [each.outcome for each in flow.sent(one)], packet)
     chosen = max(found, key=_steps)  # of those alike the first, where least is so
-    ends = [_prediction(each, entry, packet, node, world) for each in chosen.outcomes]
-    likeliest = ends[0]
-    went = _journey(probe, node, likeliest)
-    there = supposed(likeliest)
+    sent = _sent(flow, packet, chosen)
+    if not any(not each.first for each in sent):
+        raise _nothing_follows(probe, sent[0].outcome)
+    ends = [_prediction(each.outcome, each.entry, each.packet, node, world) for each in sent]
+    told_of = probe if ct == "new" else _probe_of(sent[0].packet, probe, node)
+    went = _journey(told_of, node, ends[0])
 
     def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
         found = origin(rule, owner, came, became, world)
@@ -74,29 +80,84 @@ def told(
             return found
         return replace(found, where=find(found.kind, found.key, found.field))
 
-    chains = tuple(visits(there, went, probe, lambda _: rules, source))
-    untold = tuple(_untold(found, chosen, rules))
-    unknown = [each.fact for each in untold if each.matters] + [*likeliest.unknown]
-    return Story(
-        check=PathCheck("", Sender("node", node.name), Target(address=probe.dst)),
-        probe=probe,
-        sender=world.owner(probe.src) or "",
-        name="",
-        journey=went,
-        there=chains,
-        ends=tuple(ends),
-        agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
-        told=False,
+    untold = (*_untold(found, chosen, rules), *_hidden(sent[0], rules))
+    told = story(
+        PathCheck("", Sender("node", node.name), Target(address=probe.dst)),
+        told_of,
+        world.owner(told_of.src) or "",
+        went,
+        ends,
+        lambda _: rules,
+        source,
         mode=saved.mode,
-        dry=True,
-        marks=tuple(marks.changes(there)),
-        sakes=tuple(marks.sakes(there, [change.place for change in went.snats])),
-        mattered=mattered(chains, lambda _: rules, unknown),
+        ct=ct,
+        unknown=[each.fact for each in untold if each.matters],
+    )
+    outcomes = [each.outcome for each in sent]
+    return replace(
+        told,
         files=tuple(files),
-        untold=(*untold, *_not_understood(chosen.outcomes, rules)),
-        causes=tuple(_causes(probe, went, world)),
+        untold=(*untold, *_not_understood(outcomes, rules)),
+        causes=tuple(_causes(probe, went, world)) if ct == "new" else (),
         unsaved=tuple(_unsaved(saved)),
     )
+
+
+def _flow(
+    rules: RulesOfSave, entry: EntryHook, packet: Packet, node: Node, ct: Which, probe: ProbePacket
+) -> Flowing:
+    """What is walked; of a reply, who answers is what the first packet's likeliest end says."""
+    addresses = tuple(sorted(each for each in node.local if not _is_loopback(each)))
+    first = Flowing(rules, entry, "new", addresses)
+    if ct != "reply":
+        return replace(first, which=ct)
+    found = cases(lambda one: [each.outcome for each in first.sent(one)], packet)
+    end = max(found, key=_steps).outcomes[0]
+    if _verdict(end) not in ("delivered", "open"):
+        raise _nothing_follows(probe, end)
+    return replace(first, which=ct, answered=endpoint(end.packet.destination, end.packet.dport))
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+def _sent(flow: Flowing, packet: Packet, chosen: Case) -> list[Sent]:
+    """All ends of the case that is told."""
+    known = packet.known or Known()
+    for fact, so in chosen.supposed:
+        known = known.supposing(fact, so=so)
+    return flow.sent(replace(packet, known=known))
+
+
+def _nothing_follows(probe: ProbePacket, first: Outcome) -> NothingToAddress:
+    said = {"lost": "dropped"}.get(_verdict(first), _verdict(first))
+    text = f"no packet follows that from {probe.source} to {probe.destination}: by the rules it is"
+    return NothingToAddress(f"{text} {said}", hint="trace it: leave --ct away")
+
+
+def _probe_of(packet: Packet, probe: ProbePacket, node: Node) -> ProbePacket:
+    """The packet that is told about, in words for an address that nobody knows."""
+    to = f"an address of {node.name}" if packet.destination in STAND_INS else packet.destination
+    return replace(probe, src=packet.source, sport=packet.sport, dst=to, dport=packet.dport)
+
+
+_ASKS_ADDRESS = re.compile(r"(?:^| )-d |\bdaddr(?! type)")
+
+
+def _hidden(sent: Sent, rules: RulesOfSave) -> Iterator[Untold]:
+    """Before connection tracking turns an answer back it is for an address that no save has: rules
+    of raw and mangle may ask for it."""
+    if sent.packet.destination not in STAND_INS or sent.first:
+        return
+    before = [one for one in rules.all() if one.table in ("raw", "mangle")]
+    asking = next((one for one in before if _ASKS_ADDRESS.search(one.text)), None)
+    fact = "the node's address on the link, which it was masqueraded as, is one that a rule names"
+    if asking is not None:
+        where = _where(Doubt(fact, asking.table, asking.chain, asking.number), rules)
+        yield Untold(fact, where, True)
+    else:
+        yield Untold(fact, "", False)
 
 
 def _unsaved(saved: SavedRules) -> Iterator[str]:
@@ -127,8 +188,12 @@ def _causes(probe: ProbePacket, went: Journey, world: World) -> Iterator[Cause]:
 
 
 def _steps(case: Case) -> int:
-    """How much happens in it: to be translated is more than to be let pass."""
-    return max(len(each.rules) + 1000 * each.packet.dnat for each in case.outcomes)
+    """How much happens in it: a later packet of a flow is more than none, to be translated more
+    than to be let pass."""
+    return max(
+        len(each.rules) + 1000 * each.packet.dnat + 10_000 * (each.packet.ctstate != "NEW")
+        for each in case.outcomes
+    )
 
 
 def _packet(probe: ProbePacket, node: Node, entry: EntryHook) -> Packet:
@@ -186,7 +251,7 @@ def _journey(probe: ProbePacket, node: Node, end: Prediction) -> Journey:
     if outcome.verdict == "ACCEPT" and not outcome.delivered:
         hops.append(Hop(node.name, outcome.packet.out_interface, end.source, end.destination))
     elif outcome.verdict == "ACCEPT":
-        hops.append(Hop(node.name, "", probe.source, end.destination))
+        hops.append(Hop(node.name, "", end.source, end.destination))
     start = Hop(node.name, "", probe.source, probe.destination)
     return Journey(
         probe=probe,
@@ -234,7 +299,7 @@ def _doubts(case: Case) -> Iterator[Doubt]:
 
 def _where(doubt: Doubt, rules: RulesOfSave) -> str:
     if not doubt.table:
-        return "routing"
+        return "" if doubt.fact.startswith(MASQUERADED) else "routing"
     place = f"{doubt.table} {doubt.chain} rule {doubt.number}"
     return f"{rules.written(doubt.table, doubt.chain, doubt.number)}, {place}"
 

@@ -20,7 +20,8 @@ def end(story: Story) -> str:
     if likeliest.verdict == "delivered":
         to = likeliest.destination
         named = f"{likeliest.at} ({to})" if likeliest.at else to
-        changed = "" if story.journey.dnats else ", as it came: no rule translated it"
+        as_it_came = story.ct == "new" and not story.journey.dnats
+        changed = ", as it came: no rule translated it" if as_it_came else ""
         return f"{start}delivered to {named}{changed}"
     words = {"lost": "dropped", "refused": "refused"}.get(likeliest.verdict, "undecided")
     return f"{start}{words} on {node}"

@@ -49,14 +49,12 @@ _SENDING = (
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """A save is no lab: nothing is sent, and its rules are asked of a first packet."""
+    """A save is no lab: nothing is sent."""
     for option in _SENDING:
         if getattr(arguments, option, None):
             name = {"filename": "f"}.get(option, option)
             dashes = "-" if len(name) == 1 else "--"
             raise UsageError(f"{dashes}{name} does not go with --from-save", hint=_EXAMPLE)
-    if arguments.ct != "new":
-        raise UsageError("--from-save tells of a flow's first packet", hint=_EXAMPLE)
     named = bool(arguments.words or arguments.sender or arguments.target)
     if named and arguments.packet:
         raise UsageError("--packet says from where to where", hint=_EXAMPLE)
@@ -76,7 +74,7 @@ def _story(arguments: argparse.Namespace) -> Story:
     rules = given.rules_for(probe.dst)
     node = given.node(arguments.comes_in_by, arguments.leaves_by)
     try:
-        story = told(probe, rules, node, given.world, given.save.files, given.find)
+        story = told(probe, rules, node, given.world, given.save.files, given.find, arguments.ct)
         return _with_turns(story, arguments, given) if arguments.about else story
     except DanglingJump as error:
         files = ", ".join(given.save.files)
@@ -90,7 +88,7 @@ def _with_turns(story: Story, arguments: argparse.Namespace, given: Given) -> St
     from netlab.trace.saved_rules import RulesOfSave
     from netlab.trace.whynot import why_not
 
-    rules = RulesOfSave(given.rules_for(story.probe.dst))
+    rules = RulesOfSave(given.rules_for(story.probe.src))
     namespace = arguments.namespace or "default"
     about, visits = arguments.about, story.there
     turns = why_not(about, visits, lambda _: rules, given.world, namespace)

@@ -205,7 +205,6 @@ WRONG = [
     (("trace", "--from-save", "SAVE", "--packet", PACKET, "--count", "3"), "--count does not go"),
     (("trace", "--from-save", "SAVE", "--packet", PACKET, "--http", "/"), "--http does not go"),
     (("trace", "--from-save", "SAVE", "--packet", PACKET, "-f", "x"), "-f does not go"),
-    (("trace", "--from-save", "SAVE", "--packet", PACKET, "--ct", "reply"), "first packet"),
     (("trace", "--from-save", "SAVE", "--packet", PACKET, "--local", "me"), "is no address"),
     (("trace", "--from-save", "SAVE", "--packet", "tcp 1.2.3.4 > x"), "is no address and port"),
     (
@@ -281,3 +280,18 @@ def test_a_file_that_is_cut_off(tmp_path: Path, spoken: Spoken) -> None:
     assert code == 2
     assert err.startswith(f"error: {file}:")
     assert len(err.splitlines()) == 2  # and a hint
+
+
+def test_a_later_packet_follows_a_first_one_that_arrives(spoken: Spoken) -> None:
+    asked = ("trace", "--from-save", DOCKER, "--packet", PACKET)
+    code, out, _ = spoken(*asked, "--ct", "established", "--summary")
+    assert code == 0
+    assert "a later packet of its flow" in out
+    code, out, err = spoken(*asked, "--ct", "reply", "--local", "192.168.1.5", "-o", "json")
+    assert (code, json.loads(out)["ct"]) == (0, "reply"), err
+    none = "tcp 192.168.1.77:40000 > 10.96.31.10:81"
+    ufw = DOCKER.with_name("ufw-nft.save")
+    code, out, err = spoken("trace", "--from-save", ufw, "--packet", none, "--ct", "reply")
+    assert (code, out) == (1, "")
+    assert "no packet follows that from 192.168.1.77:40000 to 10.96.31.10:81" in err
+    assert "leave --ct away" in err
