@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from netlab.proxy.config import ModeName
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.nftables.model import TABLE, NftTable
 from netlab.saves.ipsets import IpSet
+from netlab.simulation.ipset import IpSets
+
+_CHANGED = re.compile(r"--(?:add|del)-set (\S+)")
 
 Place = tuple[str, str]
 """A table and a chain in it."""
@@ -59,6 +63,18 @@ class SavedRules(Struct):
     written: dict[Place, Written] = field(default_factory=dict)
     ipsets: Mapping[str, IpSet] = field(default_factory=dict)
     """Those that were saved as well, which rules may ask."""
+
+    def known_sets(self) -> IpSets:
+        """Those of which a packet cannot change what is in them: no rule fills or empties them."""
+        texts = (
+            text
+            for table in self.ruleset.tables.values()
+            for chain in table.chains.values()
+            for text in chain.rules
+            if "-j SET" in text
+        )
+        changed = {name for text in texts for name in _CHANGED.findall(text)} if self.ipsets else {}
+        return IpSets({name: one for name, one in self.ipsets.items() if name not in changed})
 
     def where(self, table: str, chain: str, number: int) -> str:
         """`node.save:88` of a rule, counted from 1, or (0) of a chain's policy; "" for one that is

@@ -13,6 +13,7 @@ from msgspec import Struct
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.saves.save import SavedRules
 from netlab.simulation import iptables, match, nft_rule
+from netlab.simulation.ipset import IpSets
 from netlab.simulation.match import is_understood
 
 
@@ -34,12 +35,13 @@ class NotUnderstood(Struct, frozen=True):
 
 def not_understood(rules: SavedRules) -> Iterator[NotUnderstood]:
     """Of all rules, in their order."""
+    sets = rules.known_sets()
     for table in rules.ruleset.tables.values():
         for chain in table.chains.values():
             for number, text in enumerate(chain.rules, 1):
                 for words, asks in _of_iptables(text):
                     known = asks or rules.ruleset.chain(table.name, _target(text)) is not None
-                    if asks or not known:
+                    if (asks and not _is_saved(words, sets)) or not known:
                         where = rules.where(table.name, chain.name, number)
                         yield NotUnderstood(table.name, chain.name, number, where, words, asks)
     for listed in rules.tables:
@@ -48,6 +50,15 @@ def not_understood(rules: SavedRules) -> Iterator[NotUnderstood]:
                 for words, asks in of_nftables(text):
                     where = rules.where(listed.name, name, number)
                     yield NotUnderstood(listed.name, name, number, where, words, asks)
+
+
+def _is_saved(words: str, sets: IpSets) -> bool:
+    """Whether what is asked is in `ipset save`, which is at hand."""
+    asked = words.removeprefix(_ASKS_SET)
+    return asked != words and sets.knows(asked.split())
+
+
+_ASKS_SET = "-m set --match-set "
 
 
 def _target(text: str) -> str:

@@ -8,10 +8,13 @@ what is in an ipset. Each such question is a fact in words; who asks for one tha
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from netlab.simulation.ipset import IpSets
 
 UNTOLD = "?"
 """The link of a packet of which nobody told by which one it passes."""
@@ -37,6 +40,8 @@ class Known(Struct, frozen=True):
     not_so: frozenset[str] = frozenset()
     networks: tuple[str, ...] = ()
     who: str = "it"
+    ipsets: IpSets | None = None
+    """The sets that were saved as well."""
 
     def told(self, fact: str) -> bool:
         """Whether it is so. Raises `Unsure`."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.rule import Condition
 from netlab.simulation import icmp
-from netlab.simulation.knowledge import Unsure
+from netlab.simulation.knowledge import Known, Unsure
 from netlab.simulation.packet import Packet
 
 PROTOCOL_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58", "sctp": "132"}
@@ -108,6 +108,10 @@ def _chance(
     try:
         if condition.option in _ASKS_RECENT:
             return float(_list_name(conditions) in packet.recent)
+        if _is_saved_set(condition, conditions, packet.known):
+            assert packet.known is not None
+            assert packet.known.ipsets is not None
+            return float(packet.known.ipsets.has(condition.values, packet))
         chance = float(test(packet, condition)) if test else -1.0
     except (ValueError, IndexError, ZeroDivisionError):  # words that no iptables would have taken
         chance = -1.0
@@ -119,6 +123,19 @@ def _chance(
     met = packet.known.told(holds(together, packet))
     # Of several together it is known whether all are met, whichever of them are negated.
     return float(met if len(together) == 1 else met != condition.negated)
+
+
+def _is_saved_set(
+    condition: Condition, conditions: Sequence[Condition], known: Known | None
+) -> bool:
+    """Whether it asks for nothing but whether a set has the packet, whose members are at hand."""
+    return (
+        condition.option == "--match-set"
+        and known is not None
+        and known.ipsets is not None
+        and len(not_understood(condition, conditions)) == 1
+        and known.ipsets.knows(condition.values)
+    )
 
 
 def not_understood(condition: Condition, conditions: Sequence[Condition]) -> tuple[Condition, ...]:

@@ -1,7 +1,8 @@
 """A trace by a save: what a real node's rules do with a packet, and what no save tells. Pure.
 
-A save has no routes, no links, no listeners, no ipsets. What rules ask of them is tried both ways;
-where that makes no difference the answer holds, else it stays open, and it is told what on.
+A save has no routes, no links, no listeners, and ipsets only where `ipset save` is given as well.
+What rules ask of them is tried both ways; where that makes no difference the answer holds, else it
+stays open, and it is told what on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from netlab.pathcheck.trial import NothingToAddress
 from netlab.pathcheck.world import World
 from netlab.saves.save import SavedRules
 from netlab.simulation.hooks import EntryHook
+from netlab.simulation.ipset import IpSets
 from netlab.simulation.knowledge import UNTOLD, Known, comes_in_by
 from netlab.simulation.packet import Doubt, Outcome, Packet
 from netlab.simulation.suppositions import END, SOURCE, Case, cases, decisive
@@ -63,7 +65,7 @@ def told(
     packet of the flow that `probe` begins it is. `NothingToAddress` where none follows that."""
     rules = RulesOfSave(saved)
     entry: EntryHook = "OUTPUT" if probe.src in node.local else "PREROUTING"
-    packet = _packet(probe, node, entry)
+    packet = _packet(probe, node, entry, saved.known_sets())
     flow = _flow(rules, entry, packet, node, ct, probe)
     found = cases(lambda one: [each.outcome for each in flow.sent(one)], packet)
     chosen = max(found, key=_steps)  # of those alike the first, where least is so
@@ -142,7 +144,7 @@ def _probe_of(packet: Packet, probe: ProbePacket, node: Node) -> ProbePacket:
     return replace(probe, src=packet.source, sport=packet.sport, dst=to, dport=packet.dport)
 
 
-_ASKS_ADDRESS = re.compile(r"(?:^| )-d |\bdaddr(?! type)")
+_ASKS_ADDRESS = re.compile(r"(?:^| )-d |\bdaddr(?! type)|--match-set \S+ \S*dst")
 
 
 def _hidden(sent: Sent, rules: RulesOfSave) -> Iterator[Untold]:
@@ -196,7 +198,7 @@ def _steps(case: Case) -> int:
     )
 
 
-def _packet(probe: ProbePacket, node: Node, entry: EntryHook) -> Packet:
+def _packet(probe: ProbePacket, node: Node, entry: EntryHook, sets: IpSets) -> Packet:
     inside = entry == "OUTPUT"
     foreign = node.foreign if inside else node.foreign | {probe.src}
     lo = frozenset() if inside else frozenset({comes_in_by("lo")})
@@ -207,7 +209,7 @@ def _packet(probe: ProbePacket, node: Node, entry: EntryHook) -> Packet:
         in_interface="" if inside else node.comes_in_by or UNTOLD,
         out_interface=node.leaves_by or UNTOLD,
         local=node.local,
-        known=Known(foreign=foreign - node.local, not_so=lo, networks=node.networks),
+        known=Known(foreign=foreign - node.local, not_so=lo, networks=node.networks, ipsets=sets),
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
+from msgspec.structs import replace
+
 from netlab.saves.save import SavedRules
 from netlab.simulation import both
 from netlab.simulation.hooks import EntryHook, Route
+from netlab.simulation.knowledge import Known
 from netlab.simulation.packet import Outcome, Packet
 from netlab.trace.draws import Draw
 from netlab.trace.iptables_rules import IptablesRules
@@ -15,12 +18,16 @@ from netlab.trace.nftables_rules import NftRules
 from netlab.trace.node_rules import NodeRules, RuleAt
 from netlab.trace.passages import MetRule
 
+_EVERYBODY = ("0.0.0.0/0", "::/0")
+"""Whose addresses are none of the node's, but for those that a packet says are."""
+
 
 class RulesOfSave:
     """See `NodeRules`: a table's rules are asked in the language that it is in."""
 
     def __init__(self, rules: SavedRules) -> None:
         self._rules = rules
+        self._sets = rules.known_sets()
         self._iptables = IptablesRules(rules.ruleset, {})
         self._nftables = NftRules(rules.tables)
 
@@ -45,6 +52,9 @@ class RulesOfSave:
 
     def misses(self, table: str, chain: str, packet: Packet) -> Iterator[Miss]:
         """See `NodeRules`."""
+        if self._sets:
+            known = Known(networks=_EVERYBODY, ipsets=self._sets)
+            packet = replace(packet, known=known)
         return self._of(table).misses(table, chain, packet)
 
     def acts(self, text: str) -> bool:

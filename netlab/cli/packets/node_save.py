@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser, node: str = _SAVED) -> None:
     """The options; `node` is what --node is for."""
     parser.add_argument(
         "--from-save", action="append", default=[], metavar="FILE",
-        help="a real node's rules: iptables-save, ip6tables-save, nft list ruleset; - reads one",
+        help="a real node's rules: iptables-save, ip6tables-save, nft list ruleset, and ipset save "
+        "beside them; - reads one",
     )  # fmt: skip
     parser.add_argument(
         "--objects", action="append", default=[], metavar="FILE",

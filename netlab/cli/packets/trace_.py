@@ -27,8 +27,9 @@ DNS knows it), its load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of
 pod/app=web:80), a node's port (node/NAME:PORT), an address, a URL.
 
 --from-save goes by the rules of a real node, as iptables-save, ip6tables-save, nft list ruleset and
-nft -j list ruleset print them (several, each with a --from-save); --objects takes what kubectl get
-nodes,svc,endpointslices,pods -A -o yaml says of its cluster. `netlab help real-nodes` tells more.
+nft -j list ruleset print them (several, each with a --from-save, ipset save beside them);
+--objects takes what kubectl get nodes,svc,endpointslices,pods -A -o yaml says of its cluster.
+`netlab help real-nodes` tells more.
 
 --save and -o json write what --show reads; --pcap writes each copy of the packet with the rules
 that sent it there, for Wireshark; --svg draws its way, as `netlab graph trace` does (by Graphviz).
