@@ -56,6 +56,8 @@ class _Reading(Struct):
             return
         lines = text.splitlines()
         if ipsets.is_ipsets(lines):
+            if not text.endswith("\n"):  # what is left of an address may be another one
+                _refuse(file, len(lines), "is cut off: its last line does not end", "ipset save")
             self.sets |= ipsets.read(lines, file)
             return
         _check(lines, file)
@@ -92,7 +94,8 @@ class _Reading(Struct):
 
     def done(self) -> Save:
         if self.sets and not self.families:
-            _refuse(self.files[0], 1, "has sets of ipset, and no rules")
+            hint = "the rules as well, as iptables-save prints them"
+            _refuse(self.files[0], 1, "has sets of ipset, and no rules", hint)
         for rules in self.families.values():
             rules.ipsets = self.sets
             _leave_out_twins(rules)
@@ -125,8 +128,8 @@ def _check_hooks(listed: listing.Listed) -> Iterator[Remark]:
             _refuse(written.file, line, f"{whose} has no hook and policy that there are")
 
 
-def _refuse(file: str, line: int, message: str) -> None:
-    raise InputError([Problem(file, line, "", message, f"expected: {EXPECTED}")])
+def _refuse(file: str, line: int, message: str, expected: str = EXPECTED) -> None:
+    raise InputError([Problem(file, line, "", message, f"expected: {expected}")])
 
 
 def _check(lines: list[str], file: str) -> None:
@@ -137,7 +140,7 @@ def _check(lines: list[str], file: str) -> None:
     text = lines[first - 1].strip()
     for pattern, what in _OF_OTHERS:
         if pattern.match(text):
-            _refuse(file, first, what)
+            _refuse(file, first, what, "ipset save" if "ipset" in what else EXPECTED)
     if not _BLOCK.match(text) and not _TABLE.match(text):
         _refuse(file, first, f"{text[:60]!r} is no save of rules")
     begun = sum(_GENERATED.match(line) is not None for line in lines)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from netlab.errors import InputError
 from netlab.pathcheck.world import World
 from netlab.saves import ipsets
 from netlab.saves.read import read
@@ -20,7 +21,7 @@ WORDS = "tcp 10.0.0.9:4000 > 10.1.0.1:80"
 
 
 def saved(rules: str, sets: str) -> SavedRules:
-    files = [("node.save", RULES.format(rules)), ("node.ipset", sets)]
+    files = [("node.save", RULES.format(rules)), ("node.ipset", sets and f"{sets.rstrip()}\n")]
     return read(one for one in files if one[1]).families["ipv4"]
 
 
@@ -140,3 +141,20 @@ def test_a_netmask_makes_networks_of_members() -> None:
     found = ipsets.read(text.splitlines(), "x")
     assert found["s"].members == [("10.0.0.0/24",)]
     assert found["t"].members == [("10.1.0.0/16", "tcp:80")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        (f"{IP}\nadd s 10.0.0.1", "x:2: is cut off: its last line does not end", "ipset save"),
+        (f"{IP}\nadd t 10.0.0.1\n", "x:2: 'add t 10.0.0.1' is no line of ipset save", "ipset save"),
+        (f"{IP}\n", "x:1: has sets of ipset, and no rules", "as iptables-save prints them"),
+        ("Name: s\nType: hash:ip\n", "x:1: is what ipset list prints", "ipset save"),
+    ],
+)
+def test_mistakes(text: str, said: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read([("x", text)])
+    (problem,) = caught.value.problems
+    assert said in str(problem)
+    assert problem.hint.endswith(hint)
