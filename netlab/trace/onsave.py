@@ -8,8 +8,7 @@ stays open, and it is told what on.
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,15 +26,16 @@ from netlab.saves.save import SavedRules
 from netlab.simulation.hooks import EntryHook
 from netlab.simulation.ipset import IpSets
 from netlab.simulation.knowledge import UNTOLD, Known, comes_in_by
-from netlab.simulation.packet import Doubt, Outcome, Packet
-from netlab.simulation.suppositions import END, SOURCE, Case, cases, decisive
+from netlab.simulation.packet import Outcome, Packet
+from netlab.simulation.suppositions import Case, cases
 from netlab.trace.origins import Origin, Where, origin
 from netlab.trace.paper_story import OUTCOMES, story
 from netlab.trace.passages import MetRule
-from netlab.trace.predicted import Prediction, Stay, Verdict, Which
-from netlab.trace.saved_flow import MASQUERADED, STAND_INS, Flowing, Sent
+from netlab.trace.predicted import Prediction, Stay, Which
+from netlab.trace.saved_flow import STAND_INS, Flowing, Sent
 from netlab.trace.saved_rules import RulesOfSave
-from netlab.trace.story import Story, Untold, packet_of
+from netlab.trace.saved_untold import hidden, not_understood, untold, verdict
+from netlab.trace.story import Story, packet_of
 
 
 class Node(Struct, frozen=True):
@@ -82,7 +82,7 @@ def told(
             return found
         return replace(found, where=find(found.kind, found.key, found.field))
 
-    untold = (*_untold(found, chosen, rules), *_hidden(sent[0], rules))
+    open_ = (*untold(found, chosen, rules), *hidden(sent[0], rules))
     told = story(
         PathCheck("", Sender("node", node.name), Target(address=probe.dst)),
         told_of,
@@ -93,13 +93,13 @@ def told(
         source,
         mode=saved.mode,
         ct=ct,
-        unknown=[each.fact for each in untold if each.matters],
+        unknown=[each.fact for each in open_ if each.matters],
     )
     outcomes = [each.outcome for each in sent]
     return replace(
         told,
         files=tuple(files),
-        untold=(*untold, *_not_understood(outcomes, rules)),
+        untold=(*open_, *not_understood(outcomes, rules)),
         causes=tuple(_causes(probe, went, world)) if ct == "new" else (),
         unsaved=tuple(_unsaved(saved)),
     )
@@ -115,7 +115,7 @@ def _flow(
         return replace(first, which=ct)
     found = cases(lambda one: [each.outcome for each in first.sent(one)], packet)
     end = max(found, key=_steps).outcomes[0]
-    if _verdict(end) not in ("delivered", "open"):
+    if verdict(end) not in ("delivered", "open"):
         raise _nothing_follows(probe, end)
     return replace(first, which=ct, answered=endpoint(end.packet.destination, end.packet.dport))
 
@@ -133,7 +133,7 @@ def _sent(flow: Flowing, packet: Packet, chosen: Case) -> list[Sent]:
 
 
 def _nothing_follows(probe: ProbePacket, first: Outcome) -> NothingToAddress:
-    said = {"lost": "dropped"}.get(_verdict(first), _verdict(first))
+    said = {"lost": "dropped"}.get(verdict(first), verdict(first))
     text = f"no packet follows that from {probe.source} to {probe.destination}: by the rules it is"
     return NothingToAddress(f"{text} {said}", hint="trace it: leave --ct away")
 
@@ -142,24 +142,6 @@ def _probe_of(packet: Packet, probe: ProbePacket, node: Node) -> ProbePacket:
     """The packet that is told about, in words for an address that nobody knows."""
     to = f"an address of {node.name}" if packet.destination in STAND_INS else packet.destination
     return replace(probe, src=packet.source, sport=packet.sport, dst=to, dport=packet.dport)
-
-
-_ASKS_ADDRESS = re.compile(r"(?:^| )-d |\bdaddr(?! type)|--match-set \S+ \S*dst")
-
-
-def _hidden(sent: Sent, rules: RulesOfSave) -> Iterator[Untold]:
-    """Before connection tracking turns an answer back it is for an address that no save has: rules
-    of raw and mangle may ask for it."""
-    if sent.packet.destination not in STAND_INS or sent.first:
-        return
-    before = [one for one in rules.all() if one.table in ("raw", "mangle")]
-    asking = next((one for one in before if _ASKS_ADDRESS.search(one.text)), None)
-    fact = "the node's address on the link, which it was masqueraded as, is one that a rule names"
-    if asking is not None:
-        where = _where(Doubt(fact, asking.table, asking.chain, asking.number), rules)
-        yield Untold(fact, where, True)
-    else:
-        yield Untold(fact, "", False)
 
 
 def _unsaved(saved: SavedRules) -> Iterator[str]:
@@ -216,19 +198,17 @@ def _packet(probe: ProbePacket, node: Node, entry: EntryHook, sets: IpSets) -> P
 def _prediction(
     outcome: Outcome, entry: EntryHook, packet: Packet, node: Node, world: World
 ) -> Prediction:
-    verdict = _verdict(outcome)
+    said = verdict(outcome)
     after = outcome.packet
     destination = endpoint(after.destination, after.dport)
     source = endpoint(after.source, after.sport)
     if outcome.masqueraded and after.source == packet.source:
         source = f"an address of {node.name}"
     at = node.name
-    if verdict == "delivered" and not outcome.delivered:
+    if said == "delivered" and not outcome.delivered:
         at = world.owner(after.destination) or ""
     stay = Stay(node.name, entry, _bare(packet), replace(outcome, packet=_bare(after)))
-    return Prediction(
-        verdict, outcome.probability, (stay,), at, source, destination, outcome.unknown
-    )
+    return Prediction(said, outcome.probability, (stay,), at, source, destination, outcome.unknown)
 
 
 def _bare(packet: Packet) -> Packet:
@@ -236,13 +216,6 @@ def _bare(packet: Packet) -> Packet:
     links = (packet.in_interface, packet.out_interface)
     came, left = ("" if link == UNTOLD else link for link in links)
     return replace(packet, in_interface=came, out_interface=left)
-
-
-def _verdict(outcome: Outcome) -> Verdict:
-    if outcome.unknown:
-        return "open"
-    known: dict[str, Verdict] = {"ACCEPT": "delivered", "REJECT": "refused"}
-    return known.get(outcome.verdict, "lost")
 
 
 def _journey(probe: ProbePacket, node: Node, end: Prediction) -> Journey:
@@ -265,73 +238,3 @@ def _journey(probe: ProbePacket, node: Node, end: Prediction) -> Journey:
         delivered_at=end.at if arrived else None,
         seen_source=outcome.packet.source if arrived and not outcome.masqueraded else None,
     )
-
-
-def _untold(found: Sequence[Case], chosen: Case, rules: RulesOfSave) -> Iterator[Untold]:
-    """Each fact that was asked for, and what comes of it."""
-    deciding, hiding = decisive(found, END), decisive(found, SOURCE)
-    asked, told_as = _asked(found), dict(chosen.supposed)
-    undecided = any(each.unknown for case in found for each in case.outcomes)
-    for fact in dict.fromkeys(fact for case in found for fact, _ in case.supposed):
-        where = _where(asked.get(fact, Doubt(fact)), rules)
-        if fact in deciding:
-            so, not_so = (tuple(_ends(found, fact, so)) for so in (True, False))
-            yield Untold(fact, where, True, so, not_so, told_as.get(fact))
-        elif fact in hiding:
-            so, not_so = (tuple(_sources(found, fact, so)) for so in (True, False))
-            yield Untold(fact, where, False, so, not_so, told_as.get(fact))
-        elif not undecided:
-            yield Untold(fact, where, False)
-    known = {fact for case in found for fact, _ in case.supposed}
-    left = {doubt.fact: doubt for case in found if not case.whole for doubt in _doubts(case)}
-    for fact, doubt in left.items():
-        if fact not in known:
-            yield Untold(fact, _where(doubt, rules), True)
-
-
-def _asked(found: Sequence[Case]) -> dict[str, Doubt]:
-    """Which rule asked for a fact."""
-    return {doubt.fact: doubt for case in reversed(found) for doubt in case.asked}
-
-
-def _doubts(case: Case) -> Iterator[Doubt]:
-    for outcome in case.outcomes:
-        yield from outcome.unsure
-
-
-def _where(doubt: Doubt, rules: RulesOfSave) -> str:
-    if not doubt.table:
-        return "" if doubt.fact.startswith(MASQUERADED) else "routing"
-    place = f"{doubt.table} {doubt.chain} rule {doubt.number}"
-    return f"{rules.written(doubt.table, doubt.chain, doubt.number)}, {place}"
-
-
-def _ends(found: Sequence[Case], fact: str, so: bool) -> Iterator[str]:
-    """What may become of it in the cases where a fact is so, or not so."""
-    these = [case for case in found if (fact, so) in case.supposed]
-    yield from dict.fromkeys(_end(each) for case in these for each in case.outcomes)
-
-
-def _end(outcome: Outcome) -> str:
-    verdict = _verdict(outcome)
-    if verdict != "delivered":
-        return {"lost": "dropped"}.get(verdict, verdict)
-    return f"delivered to {endpoint(outcome.packet.destination, outcome.packet.dport)}"
-
-
-def _sources(found: Sequence[Case], fact: str, so: bool) -> Iterator[str]:
-    """What the receiver sees in the cases where a fact is so, or not so."""
-    these = [case for case in found if (fact, so) in case.supposed]
-    said = {True: "masqueraded", False: "with its own source"}
-    yield from dict.fromkeys(said[each.masqueraded] for case in these for each in case.outcomes)
-
-
-def _not_understood(outcomes: Sequence[Outcome], rules: RulesOfSave) -> Iterator[Untold]:
-    """Of what nobody here understands and cannot be tried: by which rule of those that have it."""
-    for doubt in [each.cut_short for each in outcomes if each.cut_short is not None]:
-        yield Untold(f"what it comes to: {doubt.fact}", _where(doubt, rules), True)
-        return
-    for text in dict.fromkeys(text for outcome in outcomes for text in outcome.unknown):
-        at = next((rule for rule in rules.all() if text in rule.text), None)
-        where = _where(Doubt(text, at.table, at.chain, at.number), rules) if at else ""
-        yield Untold(f"what '{text}' does", where, True)
