@@ -65,7 +65,11 @@ def packet_in(region, space, pick):
         out_interface=link(value(OIF), space),
         ctstate=STATES[value(CT)],
         local=frozenset(map(str, space.known)),
+        link_address=str(pick(space.known)) if space.known and region[IIF] != _NO_LINK else "",
     )
+
+
+_NO_LINK = ((NO_LINK,) * 2,)
 
 
 def link(number, space):
@@ -74,7 +78,7 @@ def link(number, space):
 
 def agree(one, packet, outcomes, space):
     """Whether the simulator's outcomes are the ends of that class; None where it has doubts."""
-    if any(outcome.unknown for outcome in outcomes):
+    if any(outcome.unknown for outcome in outcomes) or _of_the_link(one):
         return None
     told = {}
     for outcome in outcomes:
@@ -91,10 +95,15 @@ def agree(one, packet, outcomes, space):
 def among(one, packet, outcomes, space):
     """Whether each end of a client that rules remember is one that its class has; None where the
     simulator has doubts."""
-    if any(outcome.unknown for outcome in outcomes):
+    if any(outcome.unknown for outcome in outcomes) or _of_the_link(one):
         return None
     said = {_told(way, packet, space) for way, _ in one.ends.ways}
     return {_end(outcome, packet) for outcome in outcomes} <= said
+
+
+def _of_the_link(one):
+    """Whether the link's address decides, which proofs do not know."""
+    return any(way.at == "open" and "link's address" in way.how for way, _ in one.ends.ways)
 
 
 def _told(way, packet, space):
@@ -141,7 +150,8 @@ def _end(outcome, packet):
 
 def _to(to, packet, space):
     address, port = to or (None, None)
+    own = packet.link_address if address == space.own else ""
     return (
-        packet.destination if address is None else space.address(address),
+        packet.destination if address is None else own or space.address(address),
         packet.dport if port is None else port,
     )

@@ -6,7 +6,7 @@ import ipaddress
 import re
 
 from netlab.prove.space import Space, Values, union
-from netlab.prove.steps import Translate
+from netlab.prove.steps import HERE, Translate
 
 # `10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1 . 80`, `fd00::1`, `:80`, `:80-90`, nothing
 _END = re.compile(
@@ -32,12 +32,11 @@ def _number(text: str, space: Space) -> int:
     return values[0][0]
 
 
-def redirected(port: str, space: Space) -> Translate:
+def redirected(port: str) -> Translate:
     """To the node itself."""
     if port and not port.isdigit():
         raise ValueError(port)
-    address = "127.0.0.1" if space.family == "ipv4" else "::1"
-    return Translate(_number(address, space), int(port or 0) or None)
+    return Translate(HERE, int(port or 0) or None)
 
 
 def source(text: str) -> str:

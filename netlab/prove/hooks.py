@@ -28,7 +28,7 @@ from netlab.prove.space import (
     Values,
     meet,
 )
-from netlab.prove.steps import Hooked, Rules
+from netlab.prove.steps import HERE, Hooked, Rules
 from netlab.prove.walk import LEFT, Walker, ended
 
 Entry = Literal["PREROUTING", "OUTPUT"]
@@ -182,6 +182,10 @@ class Hooks:
         def turned(way: Way) -> Diagram:
             """Behind a translation: as any packet with that destination."""
             there = self._follow(entry, behind, _untold(way.state), everywhere)
+            assert way.state.to is not None
+            address, port = way.state.to
+            if address == HERE:
+                return self._sent_here(there, way.state, port, entry)
             return self._sent_to(there, way.state)
 
         return self.diagrams.resumed(asked, plain, turned)
@@ -211,9 +215,26 @@ class Hooks:
         place = Place(base.table, base.chain)
         return self.diagrams.certain(Way("dropped", ended(way.state), place))
 
+    def _sent_here(self, there: Diagram, state: State, port: int | None, entry: str) -> Diagram:
+        """To the node itself. Which of its addresses the link has that a packet comes in by is not
+        known: where they come to different ends, all of them are left open."""
+        space = self.space
+        if entry == "OUTPUT":
+            (loopback, _), *_ = space.network("127.0.0.1" if space.family == "ipv4" else "::1")
+            return self._sent_to(there, state._replace(to=(loopback, port)))
+        own = [one for low, high in space.known_local for one in range(low, high + 1)]
+        ends = {at_end(self.diagrams, there, (one, port)) for one in own or [space.own]}
+        if len(ends) > 1:
+            how = "its link's address decides where it is redirected"
+            return self.diagrams.certain(Way("open", ended(state), None, how))
+        return self._named_end(ends.pop(), state._replace(to=(space.own, port)))
+
     def _sent_to(self, there: Diagram, state: State) -> Diagram:
         assert state.to is not None
-        there = at_end(self.diagrams, there, state.to)
+        return self._named_end(at_end(self.diagrams, there, state.to), state)
+
+    def _named_end(self, there: Diagram, state: State) -> Diagram:
+        """With where it was translated to."""
 
         def told(leaf: Leaf) -> Leaf:
             return self.diagrams.ways(leaf, lambda way: _to(way, state))

@@ -166,7 +166,7 @@ class Reader:
             case "dnat":
                 return (ends.destination(to, self._space),)
             case "redirect":
-                return (ends.redirected(to.removeprefix(":"), self._space),)
+                return (ends.redirected(to.removeprefix(":")),)
             case "snat":
                 return (Disguise(ends.source(to)),)
             case "masquerade":

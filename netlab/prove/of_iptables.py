@@ -117,7 +117,7 @@ class IptablesRules(Rules):
                 if "-j DNAT" in text or "-j REDIRECT" in text:
                     for action in self._step("nat", 0, text).actions:
                         if isinstance(action, Translate):
-                            yield action.address, action.port
+                            yield action.reach()
 
     def text(self, place: Place) -> str:
         """See `Rules`."""
@@ -211,7 +211,7 @@ _TARGETS: Mapping[str, Callable[[Rule, Space], Action]] = {
     "MARK": _marked,
     "CT": _untracked,
     "DNAT": lambda rule, space: ends.destination(rule.option("--to-destination"), space),
-    "REDIRECT": lambda rule, space: ends.redirected(rule.option("--to-ports"), space),
+    "REDIRECT": lambda rule, _: ends.redirected(rule.option("--to-ports")),
     "SNAT": lambda rule, _: Disguise(ends.source(rule.option("--to-source"))),
     "MASQUERADE": lambda *_: Disguise("masquerade"),
 }

@@ -44,7 +44,7 @@ def _to(value: str) -> str:
 def _translations(actions: Iterable[Action]) -> Iterator[tuple[int | None, int | None]]:
     for action in actions:
         if isinstance(action, Translate):
-            yield action.address, action.port
+            yield action.reach()
         elif isinstance(action, Choose):
             yield from _translations(one for _, one in action.ways)
 

@@ -41,11 +41,20 @@ class Mark(NamedTuple):
     flip: int
 
 
+HERE = -1
+"""In an address's place: the node's own on the link that a packet comes in by, loopback's of what
+the node sends itself."""
+
+
 class Translate(NamedTuple):
-    """The destination's address and port, None for those that stay."""
+    """The destination's address (or `HERE`) and port, None for those that stay."""
 
     address: int | None
     port: int | None
+
+    def reach(self) -> tuple[int | None, int | None]:
+        """What a packet may have behind it, None for anything."""
+        return None if self.address == HERE else self.address, self.port
 
 
 class Disguise(NamedTuple):

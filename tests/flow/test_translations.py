@@ -1,10 +1,13 @@
 """The end that either mode's rule gives a packet, in all the words that say one."""
 
+import proved
 import pytest
 from flow import rows
 from flow.rows import DNAT, HERE, NFT_DNAT, SOURCE
 from msgspec.structs import replace
 
+from netlab.prove.of_iptables import IptablesRules
+from netlab.prove.space import Space
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.nftables.parse import parse_tables
 from netlab.simulation.iptables import simulate
@@ -65,3 +68,30 @@ def test_what_the_kernel_chooses_is_not_known_here(to):
     assert (outcome.endpoint, outcome.unknown) == (None, ("-j DNAT",))
     outcome = by_nftables(f"{NFT_DNAT} dnat to {to}", packet(4))
     assert (outcome.endpoint, outcome.unknown) == (None, (f"dnat to {to}",))
+
+
+OWN = ["10.10.0.1", "10.244.0.1"]
+REDIRECT = "*nat\n:{hook} ACCEPT [0:0]\n-A {hook} -p tcp -j REDIRECT --to-ports 81\nCOMMIT\n"
+
+
+def proved_ends(text, sent, entry="PREROUTING"):
+    space = Space("ipv4", (), OWN)
+    hooks = proved.asked([IptablesRules(parse(text), space)], space)
+    ways = proved.ends_of(hooks, sent, entry)
+    return [(way.at, *proved.destination(way.state.to, sent, space)) for way in ways]
+
+
+def test_proofs_redirect_to_an_address_of_the_node():
+    """Which one, the link says that it comes in by."""
+    sent = Packet("192.0.2.1", "10.96.0.10", dport=80, in_interface="eth0")
+    text = REDIRECT.format(hook="PREROUTING")
+    assert proved_ends(text, sent) == [("delivered", "an address of the node", 81)]
+    for rule, end in (("-d 10.10.0.1", "open"), ("-d 127.0.0.0/8", "delivered"), ("", "dropped")):
+        more = f"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule} -j DROP\nCOMMIT\n"
+        assert [each[0] for each in proved_ends(text + more, sent)] == [end]
+
+
+def test_proofs_redirect_what_the_node_sends_to_its_loopback():
+    sent = Packet("10.10.0.1", "10.96.0.10", dport=80)
+    text = REDIRECT.format(hook="OUTPUT")
+    assert proved_ends(text, sent, "OUTPUT") == [("delivered", "127.0.0.1", 81)]
