@@ -79,6 +79,13 @@ def observed(journey: Journey) -> Verdict:
     return "refused" if journey.outcome in ("refused", "unreachable") else "lost"
 
 
+def nobody_there(journey: Journey) -> bool:
+    """Whether a machine says that its next one answers no ARP, or no neighbour solicitation: what
+    is lost on a link is told to the sender late, or not while somebody waits."""
+    kind, code = (1, 3) if ":" in journey.probe.dst else (3, 1)
+    return journey.note.startswith(f"ICMP type {kind} code {code} ")
+
+
 def _other_end(journey: Journey, prediction: Prediction, *, told: bool) -> str:
     seen = observed(journey)
     answered = journey.outcome == "reachable" and not journey.note
@@ -87,6 +94,8 @@ def _other_end(journey: Journey, prediction: Prediction, *, told: bool) -> str:
         seen = prediction.verdict if at_its_end else seen  # captures do not see what input does
     if prediction.verdict == "open":
         return "the rules leave it open"
+    if seen == "refused" and prediction.verdict == "lost" and nobody_there(journey):
+        return ""
     if seen != prediction.verdict:
         return f"it was {seen}, and is {prediction.verdict} by the rules"
     if seen == "delivered" and journey.delivered != prediction.destination:

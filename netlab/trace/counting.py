@@ -18,7 +18,7 @@ from netlab.pathcheck.path import Journey, Sightings, journey
 from netlab.pathcheck.send import Senders, source_address
 from netlab.pathcheck.trial import NothingToAddress, Trial, plan
 from netlab.pathcheck.world import World
-from netlab.trace.agreement import observed
+from netlab.trace.agreement import nobody_there, observed
 from netlab.trace.predicted import Prediction, Verdict
 from netlab.trace.story import Story
 
@@ -87,6 +87,8 @@ def _ended(each: Journey, foreseen: Sequence[Prediction]) -> tuple[Verdict, str,
         turned_away = end.verdict in ("lost", "refused") and each.outcome != "reachable"
         if turned_away and end.at == each.delivered_at:
             return _key(end.verdict, "", "")
+        if end.verdict == "lost" and nobody_there(each):
+            return _key("lost", "", "")
     if each.delivered is not None:
         return _key("delivered", each.delivered_at or "", each.delivered)
     return _key(observed(each), each.hops[-1].place if each.hops else "", "")

@@ -68,3 +68,17 @@ def test_without_the_kernels_word_silence_is_told_by_the_rules(note: str) -> Non
     assert agree(None, silent, [predicted("lost", 1)]).difference == ""
     answered = replace(LOST, outcome="reachable", note="")
     assert "is lost by the rules" in agree(None, answered, [predicted("lost", 1)]).difference
+
+
+@pytest.mark.parametrize(
+    ("to", "note"), [("10.0.0.2", "ICMP type 3 code 1"), ("fd00::2", "ICMP type 1 code 3")]
+)
+def test_who_finds_no_neighbour_says_so_late_or_not_in_time(to: str, note: str) -> None:
+    probe = replace(PROBE, dst=to)
+    told = Journey(probe, "unreachable", note=f"{note} from 10.0.0.1")
+    assert agree(None, told, [predicted("lost")]).difference == ""
+    assert "was refused" in agree(None, told, [predicted("delivered")]).difference
+    other = replace(told, note="ICMP type 3 code 13 from 10.0.0.1")
+    assert "was refused" in agree(None, other, [predicted("lost")]).difference
+    by_rule = predicted("refused")
+    assert agree(None, told, [by_rule]).difference == ""

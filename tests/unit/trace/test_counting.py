@@ -54,3 +54,9 @@ def test_what_chance_alone_does_not_give_is_a_finding() -> None:
 def test_what_a_machine_turns_away_is_seen_to_come_there() -> None:
     (end,) = ends(list(went("n1", 3, "timeout")), [to("n1", 1.0, "lost")])
     assert (end.verdict, end.packets, end.far) == ("lost", 3, False)
+
+
+def test_what_finds_no_neighbour_is_lost_whether_it_is_said_in_time_or_not() -> None:
+    told = Journey(PROBE, "unreachable", note="ICMP type 3 code 1 from 10.0.0.1")
+    found = list(ends([told, *lost(2)], [to("n1", 1.0, "lost")]))
+    assert found == [End("lost", "", "", 3, 1.0)]
