@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netlab.cli import options
 from netlab.cli.packets import trace_dry
-from netlab.errors import InputError, Problem, UsageError
+from netlab.errors import InputError, NetlabError, Problem, UsageError
 
 if TYPE_CHECKING:
     from netlab.cli.packets.node_save import Given
@@ -70,15 +72,47 @@ def _story(arguments: argparse.Namespace) -> Story:
     from netlab.trace.onsave import told
 
     given = node_save.read(arguments)
-    probe = _probe(arguments, given)
-    rules = given.rules_for(probe.dst)
-    node = given.node(arguments.comes_in_by, arguments.leaves_by)
     try:
-        story = told(probe, rules, node, given.world, given.save.files, given.find, arguments.ct)
-        return _with_turns(story, arguments, given) if arguments.about else story
+        with _of_files(arguments, given):
+            probe = _probe(arguments, given)
+            rules = given.rules_for(probe.dst)
+            node = given.node(arguments.comes_in_by, arguments.leaves_by)
+            story = told(
+                probe, rules, node, given.world, given.save.files, given.find, arguments.ct
+            )
+            return _with_turns(story, arguments, given) if arguments.about else story
     except DanglingJump as error:
         files = ", ".join(given.save.files)
         raise InputError([Problem(files, 0, "", error.message, _WHOLE)]) from None
+
+
+@contextlib.contextmanager
+def _of_files(arguments: argparse.Namespace, given: Given) -> Iterator[None]:
+    """What there is not has a hint to the files, as there is no lab to ask."""
+    try:
+        yield
+    except NetlabError as error:
+        hint = error.hint or ""
+        if "netlab get services" in hint:
+            error.hint = _there_are("Services", given.world.services, arguments)
+        elif "netlab get pods" in hint:
+            error.hint = _there_are("pods", given.world.pods, arguments)
+        elif hint == "sudo netlab rules":
+            error.hint = f"netlab rules --from-save {given.save.files[0]}"
+        raise
+
+
+def _there_are(what: str, known: Iterable[str], arguments: argparse.Namespace) -> str:
+    """The names that the objects have, and their files."""
+    if not arguments.objects:
+        return f"which {what} there are, --objects tells: {_NAMED}"
+    names = sorted(known)
+    more = f", and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    listed = ", ".join(names[:_FEW]) or "none"
+    return f"{what} in {', '.join(arguments.objects)}: {listed}{more}"
+
+
+_FEW = 10
 
 
 def _with_turns(story: Story, arguments: argparse.Namespace, given: Given) -> Story:

@@ -59,6 +59,27 @@ def test_why_a_packet_did_not_come_by_a_rule_of_a_save(spoken: Spoken) -> None:
     assert "there is no rule nat/NOBODY/1" in err
 
 
+@pytest.mark.parametrize("about", ["svc/nobody", "pod/nobody", "nat/NOBODY/1"])
+def test_what_a_save_has_not_is_looked_for_in_its_files(spoken: Spoken, about: str) -> None:
+    words = ("trace", "--from-save", DOCKER, "--packet", PACKET, "--why-not", about)
+    _, _, err = spoken(*words)
+    assert "hint: netlab rules --from-save" in err or "--objects tells" in err
+    code, out, err = spoken(*words, "--objects", OBJECTS, "--node", "worker-1", "-n", "shop")
+    assert (code, out) == (2, "")
+    what = {"svc": f"Services in {OBJECTS}: ", "pod": f"pods in {OBJECTS}: "}
+    assert f"hint: {what.get(about[:3], f'netlab rules --from-save {DOCKER}')}" in err
+    assert about[:3] != "svc" or "shop/storefront" in err
+    assert "netlab get" not in err
+
+
+def test_a_target_that_objects_have_not(spoken: Spoken) -> None:
+    words = ("trace", "--from-save", DOCKER, "--objects", OBJECTS, "-n", "shop")
+    code, out, err = spoken(*words, "node/worker-1", "svc/nobody:80")
+    assert (code, out) == (2, "")
+    assert f"hint: Services in {OBJECTS}: " in err
+    assert "netlab get" not in err
+
+
 def test_objects_name_what_is_there(spoken: Spoken) -> None:
     code, out, err = spoken(
         "trace", "--from-save", DOCKER, "--objects", OBJECTS, "--packet", PACKET, "-o", "json"
