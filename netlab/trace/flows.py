@@ -38,9 +38,9 @@ _FIRST_SECONDS = 0.3
 
 
 class NoFlow(NetlabError):
-    """The first packet got no answer that a later one could follow."""
+    """The first packet got no answer that a later one could follow: there is nothing to see."""
 
-    exit_code = 1
+    exit_code = 2
 
 
 class Later(Struct, frozen=True):

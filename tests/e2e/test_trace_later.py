@@ -67,7 +67,14 @@ def test_the_answer_goes_back_to_who_asked(lab: Machine) -> None:
 
 def test_without_an_answer_nothing_follows(lab: Machine) -> None:
     for ct, said in (("established", "connection refused"), ("reply", "ICMP type 3 code 3")):
-        done = lab.netlab("trace", "box", "svc/empty:80", "--ct", ct, code=1)
+        words = ("trace", "box", "svc/empty:80", "--ct", ct)
+        assert said in lab.netlab(*words, code=2).stderr
+        assert said in lab.netlab(*words, "--expect", "delivered", code=1).stderr
+
+
+def test_datagrams_that_are_refused_have_no_later_ones(lab: Machine) -> None:
+    for ct, said in (("established", "was refused"), ("reply", "there is no reply")):
+        done = lab.netlab("trace", "box", "pod/near:9", "--udp", "--ct", ct, code=2)
         assert said in done.stderr
 
 

@@ -171,9 +171,15 @@ def _print_names(lookup: LookUp, arguments: argparse.Namespace) -> None:
 def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> Story:
     from netlab import inventory
     from netlab.cli.packets import lab_world
+    from netlab.trace.flows import NoFlow
     from netlab.trace.session import traced
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    story = traced(check, world, lab, trace_options.wish(arguments, directory))
+    try:
+        story = traced(check, world, lab, trace_options.wish(arguments, directory))
+    except NoFlow as error:
+        if arguments.expect:
+            error.exit_code = 1  # not delivered
+        raise
     return lab_world.with_causes(story, world, lab, arguments, directory)
