@@ -62,7 +62,7 @@ def _summary(story: Story) -> Iterator[str]:
     yield from (f"  why: {cause}" for cause in story.causes)
     yield from _turns(story)
     yield from trace_save.untold(story, explain=False)
-    yield _agreed(story)
+    yield from _both(story)
 
 
 def minimal(story: Story) -> Iterator[str]:
@@ -77,11 +77,15 @@ def minimal(story: Story) -> Iterator[str]:
 def ends(story: Story) -> Iterator[str]:
     """All ends that the rules leave open, the likeliest first."""
     yield "possible ends"
+    yield from map(escape_line, _each_end(story))
+
+
+def _each_end(story: Story) -> Iterator[str]:
     for end in story.ends:
         where = f"at {end.at}"
         if end.verdict == "delivered":
             where = f"{end.at} ({end.destination})" if end.at else end.destination
-        yield escape_line(f"  {end.share:>6.1%} {end.verdict} {where}")
+        yield f"  {end.share:>6.1%} {end.verdict} {where}"
 
 
 def _ended(rule: MetRule) -> str:
@@ -109,7 +113,15 @@ def _lines(story: Story, *, explain: bool, detailed: bool) -> Iterator[str]:
     yield from _mattered(story)
     yield from _turns(story)
     yield from trace_save.untold(story, explain=explain)
+    yield from _both(story)
+
+
+def _both(story: Story) -> Iterator[str]:
+    """Whether the stories agree; the rules' own where it is another one."""
     yield _agreed(story)
+    if story.agreement.difference:
+        yield "above is what the kernel did; by the rules the packet ends so"
+        yield from _each_end(story)
 
 
 def _agreed(story: Story) -> str:
