@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from e2e.ingresses import controller
-from e2e.labs import Machine, machine
+from e2e.labs import ROOT, Machine, machine
 
 pytestmark = pytest.mark.root
 
@@ -246,3 +247,39 @@ def test_sctp_goes_by_packets_alone(lab: Machine) -> None:
     )
     assert told["deliveredTo"] in ("default/near", "default/far")
     assert told["dnat"][0]["before"].endswith(":90")
+
+
+DOCUMENTED = [
+    "client lb/balanced:80", "client lb/balanced:80 --ct established",
+    "client lb/balanced:80 --ct reply", "client lb/balanced:80 --count 3",
+    "box 172.16.110.77:80", "client 172.16.110.77:80", "box web:80 --ipv6",
+    "box svc/web:80 --ipv6 --ct reply", "box svc/none:80", "box pod/near --icmp",
+    "box pod/near:9 --udp --payload HI", "box svc/calls:90 --sctp", "box svc/web:80 --http /",
+    "box svc/web:80 --why-not svc/balanced", "client http://shop.example.org/",
+    "client http://shop.example.org/empty",
+]  # fmt: skip
+
+
+def fields(document: object) -> Iterator[str]:
+    """The names of all fields, of those within others too."""
+    if isinstance(document, dict):
+        yield from document
+        for value in document.values():
+            yield from fields(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from fields(value)
+
+
+@pytest.mark.parametrize("words", DOCUMENTED)
+def test_each_field_is_documented_and_all_is_told_again(
+    lab: Machine, tmp_path: Path, words: str
+) -> None:
+    file = tmp_path / "trace.json"
+    told = json.loads(trace(lab, *words.split(), "--save", str(file), "-o", "json"))
+    page = (ROOT / "netlab" / "docs" / "tracing.md").read_text()
+    known = set(re.findall(r"`(\w+)`", page.partition("## Fields of `-o json`")[2]))
+    assert set(fields(told)) <= known
+    assert json.loads(trace(lab, "--show", str(file), "-o", "json")) == told
+    for how in ("--minimal", "--summary", "--detailed", "--explain", "--ends"):
+        assert trace(lab, "--show", str(file), how)
