@@ -51,6 +51,7 @@ async def create(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     """Replace an object, or the part of it that a subresource covers."""
     obj = await _body(call)
+    before = _generation(call)
 
     def write(dry_run: bool) -> Object:
         return call.registry.update(
@@ -61,7 +62,7 @@ async def update(call: Call) -> web.Response:
         )
 
     now = _written(call, write)
-    _warn(call, now, created=False)
+    _warn(call, now, created=False, before=before)
     return call.answer(now, stored=not call.dry_run)
 
 
@@ -74,9 +75,18 @@ def _written(call: Call, write: Callable[[bool], Object]) -> Object:
     return write(call.dry_run)
 
 
-def _warn(call: Call, obj: Object, *, created: bool) -> None:
+def _generation(call: Call) -> int | None:
+    """Of what the path names, if it has a template of pods."""
+    present = _present(call) if call.target.kind.makes_pods else None
+    return None if present is None else present["metadata"].get("generation")
+
+
+def _warn(call: Call, obj: Object, *, created: bool, before: int | None = None) -> None:
     """Of what a template asks for, or a pod when it is created, which settles it for good; and of
-    webhooks, which nobody calls."""
+    webhooks, which nobody calls. Nothing is said again of a template whose generation is the one
+    `before`."""
+    if before is not None and before == obj["metadata"].get("generation"):
+        return
     if call.target.subresource == "status":
         call.warnings += sloppy.of_status(obj)
     if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
@@ -139,8 +149,9 @@ async def patch(call: Call) -> web.Response:
             _require_creation(call)
     if isinstance(change, dict):
         call.warnings += podwarnings.dropped({**change, "kind": call.target.kind.kind})
+    before = _generation(call)
     now = apply_patch(call, kind, change, call.target.subresource)
-    _warn(call, now, created=created)
+    _warn(call, now, created=created, before=before)
     return call.answer(now, 201 if created else 200, stored=not call.dry_run)
 
 

@@ -134,12 +134,19 @@ async def test_a_pod_is_warned_of_when_it_is_created(lab: Any) -> None:
     assert (changed.code, warnings(changed)) == (200, [])
 
 
-async def test_a_template_is_warned_of_whenever_it_is_written(lab: Any) -> None:
+async def test_a_template_is_warned_of_whenever_what_it_asks_for_is_written(lab: Any) -> None:
     made = await lab.ask("POST", DEPLOYMENTS, deployment(**privileged()), dryRun="All")
     assert (made.code, warnings(made)) == (201, [PRIVILEGED])
     lab.registry.create(deployment())
     put = await lab.ask("PUT", f"{DEPLOYMENTS}/d", deployment(**privileged()))
     assert (put.code, warnings(put)) == (200, [PRIVILEGED])
+    for change in ({"metadata": {"labels": {"a": "b"}}}, {"status": {"replicas": 1}}):
+        same = await lab.ask("PATCH", f"{DEPLOYMENTS}/d", change, content_type=MERGE)
+        assert (same.code, warnings(same)) == (200, []), "its generation is the same"
+    again = await lab.ask("PUT", f"{DEPLOYMENTS}/d", deployment(**privileged()))
+    assert (again.code, warnings(again)) == (200, [])
+    more = await lab.ask("PATCH", f"{DEPLOYMENTS}/d", {"spec": {"replicas": 3}}, content_type=MERGE)
+    assert (more.code, warnings(more)) == (200, [PRIVILEGED])
     scale = await lab.ask(
         "PATCH", f"{DEPLOYMENTS}/d/scale", {"spec": {"replicas": 2}}, content_type=MERGE
     )
