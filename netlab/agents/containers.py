@@ -240,7 +240,9 @@ class PodContainers:
         try:
             refuse_root(run, name)
             self._volumes.prepare(run, for_servers=not is_process(run, name))
-            return self._configuration.environment(run, name)
+            env = self._configuration.environment(run, name)
+            self._volumes.check_paths(run, name, env)
+            return env
         except VolumeLacks as error:
             if run.state(name).message != error.message:
                 self._lifecycle.events.failed_volume(run, error.failure)

@@ -142,7 +142,8 @@ class Volumes:
     ) -> dict[str, tuple[Mount, ...]]:
         """What each container has mounted; what stands in for built-in servers has the first's.
 
-        A `subPathExpr` may name variables of the container's `environment`.
+        A `subPathExpr` may name variables of the container's `environment`; one that comes to no
+        path there holds up no other container of the pod.
         """
         volumes = {v["name"]: v for v in meta.spec(run.pod).get("volumes") or ()}
         if not volumes:
@@ -166,7 +167,10 @@ class Volumes:
             volume = volumes[mount["name"]]
             within = mount.get("subPath") or ""
             if pattern := mount.get("subPathExpr"):
-                within = expanded(pattern, environment(run, container))
+                try:
+                    within = expanded(pattern, environment(run, container))
+                except NetlabError:
+                    continue  # the container does not start with it, see `check_paths`
             yield Mount(
                 str(self._directory(run, volume).relative_to(self._lab)),
                 mount["mountPath"],
@@ -174,6 +178,11 @@ class Volumes:
                 tuple(_parts(self._on_node(run, volume), within)),
                 self._scratch(run, scratch.get(volume["name"])),
             )
+
+    def check_paths(self, run: PodRun, container: str, env: Mapping[str, str]) -> None:
+        """`NetlabError` if a `subPathExpr` of the container comes to no path in its volume."""
+        for mount in run.spec_of(container).get("volumeMounts") or ():
+            expanded(mount.get("subPathExpr") or "", env)
 
     def _scratch(self, run: PodRun, size: Tmpfs | None) -> str:
         """How an empty volume is mounted: it belongs to the pod's fsGroup, as all that is made in

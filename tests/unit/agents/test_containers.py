@@ -315,6 +315,33 @@ async def test_who_lacks_configuration_waits_says_so_once_and_holds_up_nobody(
     assert list(unready([run])) == [("n/p", False)], "it is about to start"
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, 'missing value for "WHERE"'),
+        ("/tmp", "error SubPath `/tmp` must not be an absolute path"),
+        ("a/../../b", "unable to provision SubPath `a/../../b`: must not contain '..'"),
+    ],
+)
+async def test_a_sub_path_that_is_none_is_no_configuration(
+    world, recorder, pod_run, value, words, until, monkeypatch
+):
+    monkeypatch.setattr(containers, "RETRY", 0.01)
+    env = [] if value is None else [{"name": "WHERE", "value": value}]
+    mount = {"name": "v", "mountPath": "/v", "subPathExpr": "$(WHERE)"}
+    lost = {**JOB, "name": "lost", "env": env, "volumeMounts": [mount]}
+    run = pod_run(lost, JOB, volumes=[{"name": "v", "emptyDir": {}}])
+    await world.agent.start([run])
+    await until(lambda: world.tasks.started == ["job"])
+    assert (run.state("lost").waiting, run.state("lost").message) == (
+        "CreateContainerConfigError",
+        words,
+    )
+    assert recorder.warnings == [f"Failed: Error: {words}"]
+    run.spec_of("lost")["env"] = [{"name": "WHERE", "value": "here"}]
+    await until(lambda: world.tasks.started == ["job", "lost"])
+
+
 async def test_init_containers_run_one_after_another_before_the_rest(world, pod_run, until):
     run = pod_run(WEB, inits=({**JOB, "name": "i1"}, {**JOB, "name": "i2"}))
     other = pod_run(JOB)
