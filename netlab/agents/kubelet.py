@@ -20,7 +20,7 @@ from netlab.agents.deadline import Deadlines
 from netlab.agents.eviction import Evictions, Usage
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podrun import PodRun, ephemeral_states, is_over, lose, resume
+from netlab.agents.podrun import PodRun, conclude, ephemeral_states, is_over, lose, resume
 from netlab.agents.status_writer import StatusWriter
 from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
@@ -336,6 +336,7 @@ class Kubelet:
         for name in run.names:
             if run.state(name).running:
                 run.state(name).end(self._now(), 137)
+        conclude(run)
         self._statuses.changed(run)
 
 

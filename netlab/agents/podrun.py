@@ -183,6 +183,20 @@ def lose(run: PodRun, now: str) -> None:
             state.restarts += 1
 
 
+def conclude(run: PodRun) -> None:
+    """The pod is over for good: what waits does so no more, but for what was not its turn yet.
+
+    Source: pkg/kubelet/status/status_manager.go (TerminatePod, hasPodInitialized).
+    """
+    inits, states = tuple(run.inits.values()), run.states
+    begun = [number for number, init in enumerate(inits) if init.started_at or init.last]
+    initialized = not inits or inits[-1].exit_code == 0 or any(one.started_at for one in states)
+    reached = len(inits) if initialized else max(begun, default=-1) + 1
+    for state in (*inits[:reached], *(states if initialized else ())):
+        if state.waiting:
+            state.vanish()
+
+
 def is_over(run: PodRun) -> bool:
     """Whether a pod that is about to start has ended, and may not start again."""
     return any(state.exit_code is not None and not state.waiting for state in run.states)

@@ -31,6 +31,8 @@ from netlab.objects.types import (
 Phase = Literal["Failed", "Pending", "Running", "Succeeded"]
 RestartPolicy = Literal["Always", "Never", "OnFailure"]
 
+_NOT_LOCATED = "The container could not be located when the pod was terminated"
+
 
 class ContainerState(Struct):
     """One container's life so far. Times are RFC 3339 strings, "" for never.
@@ -95,6 +97,12 @@ class ContainerState(Struct):
         """How it ended becomes its last state."""
         self.last = self._terminated()
 
+    def vanish(self) -> None:
+        """The pod is over for good, and no end of this start is known: the kubelet's default."""
+        self.started_at = self.finished_at = self.waiting = ""
+        self.exit_code, self.ready = 137, False
+        self.reason, self.message = "ContainerStatusUnknown", _NOT_LOCATED
+
     def wait(self, reason: str, message: str) -> None:
         """The container cannot run yet, or not again yet; remembers how it ended."""
         if self.exit_code is not None and not self.waiting:
@@ -127,10 +135,10 @@ class ContainerState(Struct):
         ended: ContainerStateTerminated = {
             "exitCode": self.exit_code or 0,
             "reason": self.reason,
-            "startedAt": self.started_at,
-            "finishedAt": self.finished_at,
-            "containerID": f"netlab://{self.container_id}",
         }
+        if self.started_at:
+            ended["startedAt"], ended["finishedAt"] = self.started_at, self.finished_at
+            ended["containerID"] = f"netlab://{self.container_id}"
         return {**ended, "message": self.message} if self.message else ended
 
 

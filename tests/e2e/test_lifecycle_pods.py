@@ -199,6 +199,31 @@ def test_a_pod_past_its_deadline_has_failed(lab: Lab) -> None:
     assert lab.delete("late") < 2
 
 
+def test_a_pod_past_its_deadline_waits_for_no_next_try(lab: Lab) -> None:
+    lab.run("crashing", 'image: busybox, command: ["false"]', ", activeDeadlineSeconds: 4")
+    eventually(lambda: "waiting" in lab.container("crashing")["state"])
+    eventually(lambda: lab.pod("crashing")["status"]["phase"] == "Failed")
+    assert lab.pod("crashing")["status"]["reason"] == "DeadlineExceeded"
+    ended = lab.container("crashing")["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("ContainerStatusUnknown", 137)
+    lab.delete("crashing")
+
+
+def test_a_container_whose_sub_path_leads_nowhere_is_not_configured(lab: Lab) -> None:
+    mount = "volumeMounts: [{name: v, mountPath: /v, subPathExpr: $(WHERE)}]"
+    lab.run(
+        "astray",
+        f"image: busybox, command: [sleep, infinity], env: [{{name: WHERE, value: /tmp}}], {mount}",
+        ", volumes: [{name: v, emptyDir: {}}]",
+    )
+    eventually(lambda: "Config" in lab.container("astray")["state"]["waiting"]["reason"])
+    assert lab.container("astray")["state"]["waiting"] == {
+        "reason": "CreateContainerConfigError",
+        "message": "error SubPath `/tmp` must not be an absolute path",
+    }
+    lab.delete("astray")
+
+
 def test_a_readiness_gate_holds_a_pod_back(lab: Lab) -> None:
     lab.run("gated", "image: nginx", ", readinessGates: [{conditionType: example.com/open}]")
     eventually(lambda: lab.is_ready("gated"))

@@ -8,7 +8,7 @@ import pytest
 
 from netlab.agents.deadline import MESSAGE, Deadlines, seconds_left
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podrun import PodRun
+from netlab.agents.podrun import PodRun, conclude
 
 NOW = 1_767_225_660.0  # 2026-01-01T00:01:00Z
 STARTED = {"startTime": "2026-01-01T00:00:00Z"}
@@ -86,3 +86,44 @@ async def test_after_stop_nobody_expires(deadlines, expired, pod_run):
     deadlines.stop()
     await asyncio.sleep(0.1)
     assert expired.runs == []
+
+
+NOT_LOCATED = {
+    "terminated": {
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container could not be located when the pod was terminated",
+    }
+}
+
+
+def test_what_waits_for_its_next_try_is_terminated_when_the_pod_is_over(pod_run):
+    run = pod_run()
+    state = run.state("c")
+    state.begin("t1", "id")
+    state.end("t2", 1)
+    state.wait("CrashLoopBackOff", "back-off")
+    conclude(run)
+    told = state.status()
+    assert told["state"] == NOT_LOCATED
+    assert told["lastState"]["terminated"]["exitCode"] == 1
+    assert told["containerID"] == "netlab://id"
+
+
+def test_what_has_ended_stays_as_it_was_when_the_pod_is_over(pod_run):
+    run = pod_run()
+    run.state("c").begin("t1", "id")
+    run.state("c").end("t2", 3)
+    conclude(run)
+    assert run.state("c").status()["state"]["terminated"]["exitCode"] == 3
+
+
+def test_whose_turn_had_not_come_waits_for_ever(pod_run):
+    inits = tuple({"name": name, "image": "busybox"} for name in ("i1", "i2", "i3"))
+    run = pod_run(inits=inits)
+    run.state("i2").begin("t1", "id")
+    run.state("i2").end("t2", 1)
+    run.state("i2").wait("CrashLoopBackOff", "back-off")
+    conclude(run)
+    states = {name: next(iter(run.state(name).status()["state"])) for name in run.names}
+    assert states == {"i1": "terminated", "i2": "terminated", "i3": "waiting", "c": "waiting"}
