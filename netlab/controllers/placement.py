@@ -76,6 +76,12 @@ def refusal(pod: Pod, node: Node, used_ports: Iterable[HostPort] = ()) -> str | 
     return None
 
 
+def _nothing_lacks(pod: Pod, node: Node) -> list[str]:
+    """Where nobody counts."""
+    del pod, node
+    return []
+
+
 def _bears_unschedulable(pod: Pod) -> bool:
     taint: Taint = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
     return any(tolerates(t, taint) for t in meta.spec(pod).get("tolerations") or [])
@@ -84,6 +90,8 @@ def _bears_unschedulable(pod: Pod) -> bool:
 def differs(old: Node, new: Node) -> bool:
     """Whether a node changed in anything that is looked at here."""
     if meta.is_ready(old) != meta.is_ready(new) or meta.labels(old) != meta.labels(new):
+        return True
+    if meta.status(old).get("allocatable") != meta.status(new).get("allocatable"):
         return True
     fields = ("unschedulable", "taints")
     return any(meta.spec(old).get(field) != meta.spec(new).get(field) for field in fields)
@@ -186,22 +194,41 @@ def place(
     nodes: Iterable[Node],
     load: Callable[[str], tuple[int, int, list[HostPort]]],
     affinity: SchedulerPlugin | None = None,
+    lacks: Callable[[Pod, Node], list[str]] = _nothing_lacks,
 ) -> tuple[str | None, str]:
     """(node name, "") for the best node, or (None, why not).
 
     `load(node name)` gives the pods of the same owner there, of all, and the hostPorts in use.
-    `affinity` None: no other pod has a say.
+    `affinity` None: no other pod has a say. `lacks(pod, node)` names what the node has too little
+    of.
     """
     fitting: list[tuple[object, ...]] = []
     refusals: Counter[str] = Counter()
+    refused = 0
     for node in nodes:
         of_owner, of_all, used_ports = load(meta.name(node))
-        why = refusal(pod, node, used_ports) or (affinity.refusal(node) if affinity else None)
-        if why is not None:
-            refusals[why] += 1
+        if why := _reasons(pod, node, used_ports, lacks, affinity):
+            refused += 1
+            refusals.update(why)
             continue
         by_affinity = affinity.rank(node) if affinity else (0, 0)
         fitting.append(rank(pod, node, of_owner, of_all, by_affinity))
     if fitting:
         return str(min(fitting)[-1]), ""
-    return None, explain(refusals.total(), refusals)
+    return None, explain(refused, refusals)
+
+
+def _reasons(
+    pod: Pod,
+    node: Node,
+    used_ports: list[HostPort],
+    lacks: Callable[[Pod, Node], list[str]],
+    affinity: SchedulerPlugin | None,
+) -> list[str]:
+    """Why a node will not do, by the first filter that says so."""
+    why = refusal(pod, node, used_ports)
+    if why is None and (lacking := lacks(pod, node)):
+        return lacking
+    if why is None and affinity is not None:
+        why = affinity.refusal(node)
+    return [] if why is None else [why]

@@ -11,10 +11,12 @@ from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import Controller, ControllerContext, WatchedKind
 from netlab.controllers.interpod_affinity import InterPodAffinity, Others, is_choosy, repels
 from netlab.controllers.podvolumes import PodVolumes
+from netlab.controllers.room import Room
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta, storage
 from netlab.objects.hostports import HostPort, host_ports
 from netlab.objects.podphase import is_pod_terminal
+from netlab.objects.podrequests import requests
 from netlab.objects.types import Node, PersistentVolumeClaim, Pod, PodCondition
 
 SCHEDULER_NAME = "default-scheduler"
@@ -34,6 +36,8 @@ class Scheduler(Controller):
         pods.add_index("unscheduled", _unscheduled)
         pods.add_index("refused", _refused)
         pods.add_index("repelling", _repelling)
+        self._room = Room()
+        pods.add_listener(self._room.note)
 
     def watches(self) -> Sequence[WatchedKind]:
         """Pods without a node; and those of them that a change of nodes or pods may help."""
@@ -46,7 +50,7 @@ class Scheduler(Controller):
     def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         if new is not None and _is_unscheduled(new):
             return (meta.key(new),) if old is None or _asks(old) != _asks(new) else ()
-        if old is not None and _ends(old, new) and (host_ports(old) or repels(old)):
+        if old is not None and _ends(old, new) and _gives_room(old):
             return self._pending()
         return self._choosy() if _whereabouts(old) != _whereabouts(new) else ()
 
@@ -83,7 +87,7 @@ class Scheduler(Controller):
             await self._refuse(pod, placement.explain_whole(len(nodes), lack))
             return None
         chosen, load = [node for node in nodes if volumes.reaches(node)], self._load(pod)
-        node, why = placement.place(pod, chosen, load, self._affinity(pod))
+        node, why = placement.place(pod, chosen, load, self._affinity(pod), self._room.lacks)
         if node is None and len(chosen) < len(nodes):
             why = placement.explain_whole(len(nodes), volumes.CONFLICT) if not chosen else why
         if node is None:
@@ -185,6 +189,11 @@ def _unscheduled(pod: Pod) -> Iterable[str]:
 def _ends(old: Pod, new: Pod | None) -> bool:
     """Whether what a pod had of its node is free again."""
     return new is None or (is_pod_terminal(new) and not is_pod_terminal(old))
+
+
+def _gives_room(pod: Pod) -> bool:
+    """Whether the end of a pod may let another in."""
+    return bool(host_ports(pod) or repels(pod) or requests(meta.spec(pod)))
 
 
 def _is_unscheduled(pod: Pod) -> bool:

@@ -190,3 +190,48 @@ async def test_pods_stay_if_the_taint_goes_in_time(make):
         await asyncio.sleep(1.2)
         await cluster.settle()
         assert [meta.name(pod) for pod in await cluster.list("Pod")] == ["p"]
+
+
+def asking(**requests):
+    resources = {"requests": requests, "limits": requests}
+    return [{"name": "c", "image": "nginx", "resources": resources}]
+
+
+async def test_what_requests_more_than_is_left_waits_until_there_is_room(make):
+    async with make.cluster([make.node("w1"), make.node("w2")]) as cluster:
+        for name, cpu in (("w1", "2"), ("w2", "1500m")):
+            status = {"allocatable": {"cpu": cpu, "memory": "1Gi", "pods": "110"}}
+            await cluster.api.patch_status("Node", "", name, status)
+        await cluster.create(
+            make.pod("one", containers=asking(cpu="1400m")),
+            make.pod("two", containers=asking(cpu="1.4")),
+        )
+        await cluster.settle()
+        placed = {p["spec"].get("nodeName") for p in await cluster.list("Pod")}
+        assert placed == {"w1", "w2"}
+        await cluster.create(
+            make.pod("third", containers=asking(cpu="0.7", memory="2Gi")),
+            make.pod("fourth", containers=asking(cpu="0.7")),
+        )
+        await cluster.settle()
+        message = meta.condition(await cluster.get("Pod", "third"), "PodScheduled")["message"]
+        assert message == "0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory."
+        message = meta.condition(await cluster.get("Pod", "fourth"), "PodScheduled")["message"]
+        assert message == "0/2 nodes are available: 2 Insufficient cpu."
+        assert message in {one["message"] for one in await cluster.events("FailedScheduling")}
+        await cluster.api.patch_status("Pod", "default", "two", {"phase": "Succeeded"})
+        await cluster.settle()
+        assert (await cluster.get("Pod", "fourth"))["spec"]["nodeName"] in ("w1", "w2")
+        assert "nodeName" not in (await cluster.get("Pod", "third"))["spec"]
+
+
+async def test_a_node_has_of_extended_resources_what_its_status_says(make):
+    async with make.cluster([make.node("w1")]) as cluster:
+        await cluster.create(make.pod("p", containers=asking(**{"example.com/card": "2"})))
+        await cluster.settle()
+        message = meta.condition(await cluster.get("Pod", "p"), "PodScheduled")["message"]
+        assert message == "0/1 nodes are available: 1 Insufficient example.com/card."
+        status = {"allocatable": {"example.com/card": "2"}}
+        await cluster.api.patch_status("Node", "", "w1", status)
+        await cluster.settle()
+        assert (await cluster.get("Pod", "p"))["spec"]["nodeName"] == "w1"
