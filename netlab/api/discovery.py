@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.api import customkinds, eventviews, reviews
+from netlab.api import components, customkinds, eventviews, reviews
 from netlab.objects.bootstrap import KUBELET_VERSION
 from netlab.objects.kinds import KINDS, Kind
 
@@ -42,8 +42,11 @@ _SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 
 
 # What is answered although no such objects are stored, and its verbs where not all are.
-_MORE = (*KINDS, eventviews.KIND, *reviews.KINDS, customkinds.KIND)
-_VERBS: dict[Kind, tuple[str, ...]] = dict.fromkeys(reviews.KINDS, ("create",))
+_MORE = (*KINDS, eventviews.KIND, *reviews.KINDS, customkinds.KIND, components.KIND)
+_VERBS: dict[Kind, tuple[str, ...]] = {
+    **dict.fromkeys(reviews.KINDS, ("create",)),
+    components.KIND: components.VERBS,
+}
 
 
 def groups() -> list[tuple[str, str]]:

@@ -108,9 +108,9 @@ def _told(request: web.Request, names: Iterable[str]) -> tuple[str, bool]:
 
 
 def _failure(request: web.Request, name: str) -> str:
-    return _unsaved(request.app[BACKEND].registry.store) if name in _STORED else ""
+    return unsaved(request.app[BACKEND].registry.store) if name in _STORED else ""
 
 
-def _unsaved(store: Store) -> str:
+def unsaved(store: Store) -> str:
     """Why the last write could not be saved, if none can still."""
     return store.refusal() if store.refused else ""

@@ -85,6 +85,8 @@ _DISCOVERY = Later[Ask]("netlab.api.documents", "discovery")
 _REVIEW = Later[Ask]("netlab.api.reviews", "answer")
 _CUSTOM_KINDS = Later[Handler]("netlab.api.customkinds", "answer")
 _CUSTOM_KINDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_COMPONENTS = Later[Handler]("netlab.api.components", "answer")
+_COMPONENTS_PATH = "/api/v1/componentstatuses"
 _REVIEWS = ("/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/")
 
 
@@ -115,6 +117,8 @@ def build_app(
         app.router.add_get(path, _answering(document), expect_handler=http.expected)
     for path in (_CUSTOM_KINDS_PATH, _CUSTOM_KINDS_PATH + "/{name:.*}"):
         app.router.add_route("*", path, _answering(_CUSTOM_KINDS), expect_handler=http.expected)
+    for path in (_COMPONENTS_PATH, _COMPONENTS_PATH + "/{name}"):
+        app.router.add_route("*", path, _answering(_COMPONENTS), expect_handler=http.expected)
     every = "/{path:(?s:.*)}"  # with newlines, too
     app.router.add_route("*", every, _dispatch, expect_handler=http.expected)
     return app

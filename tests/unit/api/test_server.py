@@ -764,6 +764,43 @@ async def test_there_are_no_custom_kinds_and_asking_for_them_is_no_mistake(lab: 
     assert (await lab.ask("GET", "/apis/apiextensions.k8s.io")).json["kind"] == "APIGroup"
 
 
+async def test_the_parts_of_a_control_plane_are_well(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/api/v1/componentstatuses"
+    found = await lab.ask("GET", path)
+    assert found.headers.getall("Warning") == ['299 - "v1 ComponentStatus is deprecated in v1.19+"']
+    assert found.json["kind"] == "ComponentStatusList"
+    well = [{"type": "Healthy", "status": "True", "message": "ok"}]
+    names = ["scheduler", "controller-manager", "etcd-0"]
+    assert [(one["metadata"]["name"], one["conditions"]) for one in found.json["items"]] == [
+        (name, well) for name in names
+    ]
+    printed = await lab.table(path)
+    assert [one["name"] for one in printed["columnDefinitions"]] == [
+        "Name", "Status", "Message", "Error"
+    ]  # fmt: skip
+    assert [one["cells"] for one in printed["rows"]] == [
+        [name, "Healthy", "ok", ""] for name in names
+    ]
+    one = await lab.ask("GET", f"{path}/etcd-0")
+    assert (one.json["kind"], one.json["conditions"]) == ("ComponentStatus", well)
+    chosen = await lab.ask("GET", path, fieldSelector="metadata.name=scheduler")
+    assert [one["metadata"]["name"] for one in chosen.json["items"]] == ["scheduler"]
+    none = await lab.ask("GET", f"{path}/x")
+    assert (none.code, none.message) == (404, 'componentstatuses "x" not found')
+    assert (await lab.ask("POST", path, {})).code == 405
+    assert (await lab.ask("GET", path, watch="1")).code == 405
+    served = (await lab.ask("GET", "/api/v1")).json["resources"]
+    (entry,) = [one for one in served if one["kind"] == "ComponentStatus"]
+    assert (entry["shortNames"], entry["verbs"]) == (["cs"], ["get", "list"])
+    monkeypatch.setattr(lab.registry.store, "refused", True)
+    monkeypatch.setattr(lab.registry.store, "refusal", lambda: "no space left")
+    assert (await lab.table(path))["rows"][2]["cells"] == [
+        "etcd-0", "Unhealthy", "no space left", ""
+    ]  # fmt: skip
+
+
 async def test_the_socket_is_its_owners_alone(lab: Any) -> None:
     assert stat.S_IMODE(lab.socket.stat().st_mode) == 0o600
 
