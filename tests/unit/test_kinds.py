@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ def test_the_groups_are_those_of_the_kinds() -> None:
 
 def test_what_is_not_served_is_no_kind() -> None:
     assert UNSERVED.isdisjoint({*BY_KIND, *OWN})
+
+
+def test_what_is_not_served_is_told() -> None:
+    page = (Path(schema.__file__).parents[1] / "docs" / "kubernetes-api.md").read_text()
+    told = page.partition("no matches for kind")[2].partition("\n## ")[0]
+    assert set(re.findall(r"\w+", told)) >= UNSERVED
 
 
 @every_kind
