@@ -15,10 +15,11 @@ pytestmark = pytest.mark.root
 PORTS = [
     {"name": "http", "port": 80, "targetPort": 8083, "protocol": "TCP"},
     {"name": "udp", "port": 90, "targetPort": 8081, "protocol": "UDP"},
+    {"name": "sctp", "port": 95, "targetPort": 8082, "protocol": "SCTP"},
 ]
-SERVER = ("netexec", "--http-port=8083", "--udp-port=8081")
-SERVICE_PORTS = {"http": 80, "udp": 90}
-POD_PORTS = {"http": 8083, "udp": 8081}
+SERVER = ("netexec", "--http-port=8083", "--udp-port=8081", "--sctp-port=8082")
+SERVICE_PORTS = {"http": 80, "udp": 90, "sctp": 95}
+POD_PORTS = {"http": 8083, "udp": 8081, "sctp": 8082}
 PROTOCOLS = pytest.mark.parametrize("protocol", ["http", "udp"])
 
 
@@ -41,7 +42,7 @@ def space(lab: Cluster) -> Space:
     space.service("sticky", PORTS, **sticky)
     eventually(lambda: space.ready("dialler") and space.ready("host"))
     for service in ("nettest", "sticky"):
-        space.serving(service, {server: [8081, 8083] for server in SERVERS})
+        space.serving(service, {server: [8081, 8082, 8083] for server in SERVERS})
     return space
 
 
@@ -77,7 +78,7 @@ def from_node(space: Space, host: str, port: int, protocol: str) -> set[str]:
     return set(space.says("host", f"for i in $(seq 12); do {one}; done").split())
 
 
-@PROTOCOLS
+@pytest.mark.parametrize("protocol", ["http", "udp", "sctp"])
 @pytest.mark.parametrize("by", ["dialler", f"netserver-{WORKERS[0]}"])
 def test_pods_and_endpoints_reach_a_service(space: Space, by: str, protocol: str) -> None:
     cluster_ip = space.get("Service", "nettest")["spec"]["clusterIP"]

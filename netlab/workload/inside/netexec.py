@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.workload.http1 import Request, address
-from netlab.workload.inside import dialling, flags, sctp, web
+from netlab.workload.inside import dialling, flags, sctp, sctp_packets, web
 from netlab.workload.inside.web import Answer, in_background, log
 
 _FLAGS = {
@@ -100,7 +100,7 @@ class NetExec:
                 with contextlib.suppress(OSError):
                     opened.sendto(answer, sender)
 
-    def serve_messages(self, opened: socket.socket) -> None:
+    def serve_messages(self, opened: socket.socket | sctp_packets.Listener) -> None:
         """Answer a message of each association by SCTP."""
         self.is_ready = True
         while True:
@@ -176,7 +176,7 @@ def _serve_others(program: NetExec, given: Mapping[str, Any]) -> None:
     if sctp.is_there():
         in_background(program.serve_messages, sctp.listening(given["sctp-port"]))
     else:
-        log("this kernel has no SCTP: nothing listens on that port")
+        log("no SCTP here, neither of the kernel nor by packets: nothing listens on that port")
         program.is_ready = True
 
 

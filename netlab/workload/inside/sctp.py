@@ -1,8 +1,11 @@
-"""SCTP, where the kernel has it."""
+"""SCTP: by the kernel's sockets where it has them, by packets where it has not."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+
+from netlab.workload.inside import sctp_packets
 
 
 def opened(family: int = socket.AF_INET) -> socket.socket:
@@ -11,16 +14,26 @@ def opened(family: int = socket.AF_INET) -> socket.socket:
 
 
 def is_there() -> bool:
-    """Whether this kernel speaks it."""
+    """Whether it can be spoken here in either way."""
+    return _is_kernels() or _opens(sctp_packets.opened)
+
+
+def _is_kernels() -> bool:
+    return _opens(opened)
+
+
+def _opens(way: Callable[[], socket.socket]) -> bool:
     try:
-        opened().close()
+        way().close()
     except OSError:
         return False
     return True
 
 
-def listening(port: int) -> socket.socket:
-    """A socket that takes associations."""
+def listening(port: int) -> socket.socket | sctp_packets.Listener:
+    """What takes associations."""
+    if not _is_kernels():
+        return sctp_packets.Listener(port)
     listener = opened()
     listener.bind(("0.0.0.0", port))
     listener.listen(128)
@@ -29,6 +42,8 @@ def listening(port: int) -> socket.socket:
 
 def ask(host: str, port: int, message: str, seconds: float) -> str:
     """What a message is answered with; without an answer to wait for, `message` is empty."""
+    if not _is_kernels():
+        return sctp_packets.ask(host, port, message, seconds)
     with opened(socket.AF_INET6 if ":" in host else socket.AF_INET) as asking:
         asking.settimeout(seconds or None)
         asking.connect((host, port))

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from netlab.workload.http1 import Request, address
-from netlab.workload.inside import flags, sctp, web
+from netlab.workload.inside import flags, sctp, sctp_packets, web
 from netlab.workload.inside.web import Answer, in_background, log
 
 
@@ -84,7 +84,7 @@ def porter(words: Sequence[str]) -> None:
     threading.Event().wait()
 
 
-def greet(opened: socket.socket, text: bytes) -> None:
+def greet(opened: socket.socket | sctp_packets.Listener, text: bytes) -> None:
     """Say something to everybody who connects."""
     while True:
         with contextlib.suppress(OSError), opened.accept()[0] as connection:
