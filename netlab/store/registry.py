@@ -31,6 +31,7 @@ from netlab.store import (
     identity,
     managed_fields,
     preparation,
+    priority,
     service_accounts,
     tolerations,
 )
@@ -118,6 +119,7 @@ class Registry(Reader):
         self._require_namespace(kind, new)
         admission.check(kind, new, None, is_sound=is_sound)
         if kind.kind == "Pod":
+            priority.admit(new)
             service_accounts.admit(new, self.store.get)
         claim = self._claim(kind, new, None)
         present = self.store.get(kind.kind, meta.namespace(new), meta.name(new))
