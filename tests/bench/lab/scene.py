@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -23,13 +24,29 @@ ROOT = Path(__file__).parents[3]
 @contextlib.contextmanager
 def private_place() -> Iterator[Path]:
     """A directory for labs of our own; what is left in it at the end is taken down."""
-    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as base:
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="netlab-bench-") as base:
         os.environ[paths.RUN_VARIABLE] = f"{base}/run"
         os.environ[paths.NETNS_DIR_VARIABLE] = f"{base}/netns"
         try:
             yield Path(base)
         finally:
             netlab("down", "--all", "-q")
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM, as `timeout` sends it, ends by an exception, so that what was begun is taken down.
+    Once: timeout sends it to the bench, and then to its whole group."""
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, lambda *_: None)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def netlab(*argv: str) -> float:
