@@ -69,12 +69,9 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
         """What changes of that which belongs to these Services alone."""
 
     @abstractmethod
-    def _common(self, pairs: Iterable[Pair[_Service]]) -> set[tuple[str, str]]:
-        """The places shared with others that may change with these Services."""
-
-    @abstractmethod
-    def _value(self, place: tuple[str, str]) -> Any:
-        """What stands at a shared place, by all Services as they are now; None for nothing."""
+    def _take(self, pairs: Mapping[str, Pair[_Service]], changes: _Changes) -> None:
+        """Have the Services' new rules in place of the old ones (`_replace`), and note what
+        changes at places that they share with others."""
 
     def look_again(self, node: NodeView) -> None:
         """Compile everything anew, for a node that is no longer what it was."""
@@ -99,12 +96,8 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
             self.look_again(self.node)
             return self._changes(()), {}
         pairs = {key: (self.get(key), self._fresh(key)) for key in keys}
-        changes, common = self._changes(pairs.values()), self._common(pairs.values())
-        before = {where: self._value(where) for where in common}
-        for key, (old, new) in pairs.items():
-            self._replace(key, old, new)
-        for where in sorted(common):
-            changes.note(where, before[where], self._value(where))
+        changes = self._changes(pairs.values())
+        self._take(pairs, changes)
         return changes, {key: old for key, (old, _) in pairs.items()}
 
     def _fresh(self, key: str) -> _Service | None:
@@ -121,10 +114,6 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
             (type(self), self._common_view, here),
             lambda: self._compile(service, slices),
         )
-
-    def _keys(self) -> Iterable[str]:
-        """The keys of the Services that have rules, in order."""
-        return self._order
 
     def _replace(self, key: str, old: _Service | None, new: _Service | None) -> None:
         if new is not None:

@@ -289,6 +289,8 @@ def _written(change: object) -> dict[str, int]:
     written: Counter[str] = Counter()
     for (table, _), rules in getattr(change, "after", {}).items():
         written[table] += len(rules or ())
+    for (table, _), edit in getattr(change, "edited", {}).items():
+        written[table] += edit.after
     return dict(written)
 
 

@@ -83,19 +83,16 @@ class RestoreApplier:
 
     def change(self, change: RulesetChange) -> None:
         """One restore with --noflush; if a later table fails, the earlier ones are put back."""
-        ordered = RulesetChange()
-        for place in sorted(change.after, key=lambda place: ORDER.index(place[0])):
-            ordered.note(place, change.before[place], change.after[place])
-        text = render_change(ordered)
+        text = render_change(change, ORDER)
         if not text:
             return
         try:
             self._restore(text, "--noflush")
         except _RestoreRefused as refused:
-            back = render_change(ordered.undone(_committed(text, refused.number)))
+            back = render_change(change.undone(_committed(text, refused.number)), ORDER)
             if back:
                 self._restore(back, "--noflush")
-            raise _explained(refused, text, _nat_chains(ordered)) from None
+            raise _explained(refused, text, _nat_chains(change)) from None
 
     def fingerprint(self) -> object:
         """nf_tables' generation; for legacy tables the offsets of their parts."""

@@ -101,7 +101,7 @@ class LibiptcApplier:
             return False
         with self._tables() as tables:
             try:
-                _change_chains(tables, change, self.family, builtin)
+                _change_chains(tables, change.whole(), self.family, builtin)
                 _commit(tables)
             except RestoreFailed:
                 self._restore.put_back(existing, ORDER)
@@ -123,8 +123,8 @@ class LibiptcApplier:
         if not _claim(self.family):
             self._restore.change(change)
             return
-        with self._tables({table for table, _ in change.after}) as tables:
-            _change_chains(tables, change, self.family)
+        with self._tables({*change.tables()}) as tables:
+            _change_chains(tables, change.whole(), self.family)
             try:
                 _commit(tables)
             except RestoreFailed:
@@ -158,21 +158,21 @@ def _commit(tables: Mapping[str, Any]) -> None:
 
 def _change_chains(
     tables: Mapping[str, Any],
-    change: RulesetChange,
+    changed: Mapping[Place, tuple[str, ...] | None],
     family: Family,
     builtin: Mapping[Place, tuple[str, ...]] = MappingProxyType({}),
 ) -> None:
     """Chains first, so that rules may jump to them; deletions last, when nothing jumps there."""
-    for (table, chain), rules in change.after.items():
+    for (table, chain), rules in changed.items():
         with _refusals(f"-N {chain}"):
             if not tables[table].is_chain(chain):
                 tables[table].create_chain(chain)
             if rules is None:
                 _chain(tables[table], chain).flush()
-    for (table, chain), rules in (*change.after.items(), *builtin.items()):
+    for (table, chain), rules in (*changed.items(), *builtin.items()):
         if rules is not None:
             _rewrite(tables[table], chain, rules, family)
-    for (table, chain), rules in change.after.items():
+    for (table, chain), rules in changed.items():
         if rules is None:
             with _refusals(f"-X {chain}"):
                 tables[table].delete_chain(chain)

@@ -8,7 +8,7 @@ are 110,000 rules, and they have to fit in memory and be compared in a moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
@@ -85,17 +85,54 @@ class Chains(Protocol):
         """That chain, or None."""
 
 
+class ChainEdit(Struct):
+    """What of a long chain changes: the rules that it has no more, each with its number in the
+    chain of before (from 1), and those that it gets, with theirs in the one of after; in order.
+
+    `before` and `after` are how many rules there are. No rule that goes stands there once more.
+    `whole` are all rules of after, for who writes no less; of use until the next change.
+    """
+
+    gone: Sequence[tuple[int, str]]
+    new: Sequence[tuple[int, str]]
+    before: int
+    after: int
+    whole: Callable[[], tuple[str, ...]]
+
+    def undone(self) -> ChainEdit:
+        """The way back."""
+        return ChainEdit(self.new, self.gone, self.after, self.before, self._whole_before)
+
+    def _whole_before(self) -> tuple[str, ...]:
+        rules = list(self.whole())
+        for number, _ in reversed(self.new):
+            del rules[number - 1]
+        for number, rule in self.gone:
+            rules.insert(number - 1, rule)
+        return tuple(rules)
+
+
 class RulesetChange(Struct):
-    """Chains to replace, by (table, chain): their rules before and after, None for no chain.
+    """Chains to replace, by (table, chain): their rules before and after, None for no chain; and
+    others that are `edited`.
 
     Only chains that are not built in; `before` undoes what `after` does.
     """
 
     before: dict[tuple[str, str], tuple[str, ...] | None] = field(default_factory=dict)
     after: dict[tuple[str, str], tuple[str, ...] | None] = field(default_factory=dict)
+    edited: dict[tuple[str, str], ChainEdit] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.after)
+        return bool(self.after or self.edited)
+
+    def tables(self) -> list[str]:
+        """The tables of which something changes, each once."""
+        return list(dict.fromkeys(table for table, _ in (*self.after, *self.edited)))
+
+    def whole(self) -> dict[tuple[str, str], tuple[str, ...] | None]:
+        """All chains of which something changes, with all their rules."""
+        return {**self.after, **{place: edit.whole() for place, edit in self.edited.items()}}
 
     def note(
         self, place: tuple[str, str], old: tuple[str, ...] | None, new: tuple[str, ...] | None
@@ -110,4 +147,7 @@ class RulesetChange(Struct):
         for place, new in self.after.items():
             if place[0] in tables:
                 back.note(place, new, self.before[place])
+        for place, edit in self.edited.items():
+            if place[0] in tables:
+                back.edited[place] = edit.undone()
         return back

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
+from netlab.proxy.iptables.model import Chain, ChainEdit, Ruleset, RulesetChange, Table
 
 
 def render(ruleset: Ruleset) -> str:
@@ -54,16 +54,17 @@ def rule_lines(chain: Chain) -> list[str]:
     return [f"[{packets}:{size}] {line}" for (packets, size), line in counted]
 
 
-def render_change(change: RulesetChange) -> str:
+def render_change(change: RulesetChange, order: Sequence[str] = ()) -> str:
     """What `iptables-restore --noflush` needs: touched chains emptied and filled, stale ones
-    deleted; long chains of which little changes are edited. The tables stand in the order the
-    change names them.
+    deleted; long chains of which little changes are edited. The tables stand in the `order`
+    given, others before them as the change names them.
 
     Chains are declared in name order: iptables-nft-restore looks for the place of each new one
     in a sorted list, and takes several times as long for thousands that come unsorted.
     """
     lines: list[str] = []
-    for table in dict.fromkeys(table for table, _ in change.after):
+    known = {table: place for place, table in enumerate(order)}
+    for table in sorted(change.tables(), key=lambda table: known.get(table, -1)):
         touched = {name: rules for (of, name), rules in change.after.items() if of == table}
         edited = {name: edits(name, change.before[table, name], touched[name]) for name in touched}
         names = sorted(name for name in touched if not edited[name])
@@ -71,7 +72,9 @@ def render_change(change: RulesetChange) -> str:
         lines += [f":{name} - [0:0]" for name in names]
         for name in names:
             lines += rule_lines(Chain(name, touched[name] or ()))
-        for name in sorted(touched.keys() - set(names)):
+        parts = {name: edit for (of, name), edit in change.edited.items() if of == table}
+        edited |= {name: _edited(name, edit) for name, edit in parts.items()}
+        for name in sorted(edited.keys() - set(names)):
             lines += edited[name]
         lines += [f"-X {name}" for name in names if touched[name] is None]
         lines.append("COMMIT")
@@ -87,6 +90,17 @@ _FEW_GO, _FEW_COME = 0.1, 1.0
 
 # Up to so many rules are looked for one by one: for more, all of a chain are compared at once.
 _COUNTED = 10
+
+
+def is_worth_editing(length: int, gone: int, new: int) -> bool:
+    """Whether a chain of so many rules had better be edited than written anew, for that many that
+    go and come."""
+    return length >= _LONG and gone <= _FEW_GO * length and new <= _FEW_COME * length
+
+
+def _edited(name: str, edit: ChainEdit) -> list[str]:
+    gone = [f"-D {name} {rule}" for _, rule in edit.gone]
+    return gone + _insertions(name, edit.new, edit.before - len(gone))
 
 
 def edits(name: str, before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> list[str]:
@@ -108,8 +122,7 @@ def edits(name: str, before: tuple[str, ...] | None, after: tuple[str, ...] | No
     if (
         len(had) < len(old)
         or len(has) < len(now)
-        or len(gone) > _FEW_GO * len(before)
-        or len(new) > _FEW_COME * len(before)
+        or not is_worth_editing(len(before), len(gone), len(new))
         or kept != [rule for rule in now if rule in had]
         or not _stand_once(before, gone)
     ):
@@ -139,7 +152,7 @@ def _most(limit: int, holds: Callable[[int], bool]) -> int:
     return bisect_left(range(1, limit + 1), True, key=lambda n: not holds(n))
 
 
-def _insertions(name: str, new: list[tuple[int, str]], length: int) -> list[str]:
+def _insertions(name: str, new: Sequence[tuple[int, str]], length: int) -> list[str]:
     lines = []
     for number, rule in new:
         lines.append(f"-I {name} {number} {rule}" if number <= length else f"-A {name} {rule}")

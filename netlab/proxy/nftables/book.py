@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.book import Pair, RuleBook
@@ -44,8 +44,14 @@ class NftBook(RuleBook[NftServiceRules, NftTable, NftChange]):
             change.sets |= changed(old.sets if old else {}, new.sets if new else {})
         return change
 
-    def _common(self, pairs: Iterable[Pair[NftServiceRules]]) -> set[Element]:
-        return {element for pair in pairs for rules in pair if rules for element in rules.elements}
+    def _take(self, pairs: Mapping[str, Pair[NftServiceRules]], changes: NftChange) -> None:
+        both = (rules for pair in pairs.values() for rules in pair if rules)
+        common = {element for rules in both for element in rules.elements}
+        before = {element: self._value(element) for element in common}
+        for key, (old, new) in pairs.items():
+            self._replace(key, old, new)
+        for element in sorted(common):
+            changes.note(element, before[element], self._value(element))
 
     def _value(self, element: Element) -> str | None:
         """What follows the element's key: the word of the first Service that wants it."""
