@@ -74,8 +74,10 @@ def run_checks(checks: Sequence[PathCheck], world: World) -> list[CheckResult]:
     """
     runs = [_planned(check, world) for check in checks]
     _observe(runs, world, near((run.trial for run in runs if run.trial is not None), world))
-    again = {place: _planned(run.check, world) for place, run in enumerate(runs) if run.astray}
-    _observe([*again.values()], world, frozenset(world.places))
+    astray = {place: run for place, run in enumerate(runs) if run.astray}
+    again = {place: _planned(run.check, world.whole) for place, run in astray.items()}
+    if again:
+        _observe([*again.values()], world.whole, frozenset(world.whole.places))
     return [_result(again.get(place, run), world) for place, run in enumerate(runs)]
 
 

@@ -44,7 +44,7 @@ def astray(journey: Journey, expected: str, watched: frozenset[str], world: Worl
     trace of it left, as one does that was expected to arrive."""
     if not journey.hops or journey.delivered is not None:
         return False
-    last = journey.hops[-1]
+    last, world = journey.hops[-1], world.whole
     owner = world.owner(split(last.destination)[0])
     if owner is not None and owner not in watched:
         return True

@@ -48,7 +48,8 @@ class Place(Struct, frozen=True):
 
 
 class World(Struct, frozen=True, dict=True):
-    """The lab as checks see it; Services and pods by `namespace/name`."""
+    """The lab as checks see it; Services and pods by `namespace/name`. Where it has only those that
+    some checks are about, `read_all` gives the world with all."""
 
     places: Mapping[str, Place]
     services: Mapping[str, Service] = field(default_factory=dict)
@@ -58,6 +59,12 @@ class World(Struct, frozen=True, dict=True):
     domain: str = "cluster.local"
     name_servers: tuple[str, ...] = ()
     """Whom pods ask for names, in this order."""
+    read_all: Callable[[], World] | None = None
+
+    @cached_property
+    def whole(self) -> World:
+        """The same with all Services and pods."""
+        return self.read_all() if self.read_all is not None else self
 
     def addresses(self) -> dict[str, frozenset[str]]:
         """The addresses each place has."""
@@ -143,11 +150,12 @@ def world_of(
     pods: Iterable[Pod],
     nodes: Iterable[Node],
     netns: Callable[[str], Path],
+    read_all: Callable[[], World] | None = None,
 ) -> World:
     """The world of a running lab.
 
     `netns` gives the namespace of a place by its parts joined with dots: `worker001`, `client`,
-    `internet`, `default.web-0`.
+    `internet`, `default.web-0`; `read_all` is for one of some Services and pods.
     """
     by_key = {meta.key(pod): pod for pod in pods}
     services_by_key = {meta.key(service): service for service in services}
@@ -164,6 +172,7 @@ def world_of(
         nodes=objects,
         domain=lab.dns.domain,
         name_servers=(*lab.dns.node_local, str(meta.spec(dns).get("clusterIP"))) if dns else (),
+        read_all=read_all,
     )
 
 

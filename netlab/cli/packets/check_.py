@@ -67,12 +67,12 @@ def _run(arguments: argparse.Namespace) -> int:
     lab.need_root("check")
     checks = _chosen(arguments)
     with _junit(arguments) as write, inventory.in_use(arguments.lab) as directory:
-        world = lab_world.world(arguments, directory)
+        world = lab_world.world_of_checks(checks, arguments, directory)
         with Progress(quiet=arguments.output == "json") as progress:
             progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
             results = run_checks(checks, world)
             if not all(result.passed for result in results):
-                results = _explained(checks, results, world, directory, arguments)
+                results = _explained(checks, results, world.whole, directory, arguments)
         write(results)
     _report(results, arguments)
     return exit_code(results)

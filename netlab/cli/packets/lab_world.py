@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlab.cli import options
 
 if TYPE_CHECKING:
+    from netlab.client.sync import Client
     from netlab.diagnosis.facts import Facts
     from netlab.objects.lab import Lab
-    from netlab.objects.types import EndpointSlice
+    from netlab.objects.pathcheck import PathCheck
+    from netlab.objects.types import EndpointSlice, Node, Pod, Service
     from netlab.pathcheck.slices import Slices
     from netlab.pathcheck.world import World
     from netlab.trace.story import Story
@@ -20,22 +22,75 @@ if TYPE_CHECKING:
 
 def world(arguments: argparse.Namespace, directory: Path) -> World:
     """Its objects, asked of the API, and its namespaces."""
-    from netlab import inventory
-    from netlab.kernel import paths
-    from netlab.network import names
     from netlab.objects.sloppy import standardized
-    from netlab.pathcheck.world import world_of
 
-    spec, namespaces = inventory.read_lab(directory), paths.namespaces(directory)
     with options.client(arguments) as client:
-        return world_of(
-            spec,
+        return _made(
+            directory,
             services=list(map(standardized, client.list("Service"))),
             slices=_slices(arguments),
             pods=client.list("Pod"),
             nodes=client.list("Node"),
-            netns=lambda place: namespaces / names.namespace(spec.name, *place.split(".", 1)),
         )
+
+
+def world_of_checks(
+    checks: Sequence[PathCheck], arguments: argparse.Namespace, directory: Path
+) -> World:
+    """The same with no more Services and pods than these checks are about; its `whole` has all."""
+    from netlab.objects.sloppy import standardized
+    from netlab.pathcheck.needed import needed
+
+    slices = _slices(arguments)
+    found = needed(checks, slices.of)
+    if found is None:
+        return world(arguments, directory)
+    with options.client(arguments) as client:
+        return _made(
+            directory,
+            services=list(map(standardized, _named(client, "Service", found.services))),
+            slices=slices,
+            pods=_named(client, "Pod", found.pods),
+            nodes=client.list("Node"),
+            read_all=lambda: world(arguments, directory),
+        )
+
+
+def _named(client: Client, kind: str, keys: Iterable[str]) -> list[Any]:
+    """Those of these objects that there are."""
+    from netlab.objects import meta
+
+    found: list[Any] = []
+    for key in sorted(keys):
+        namespace, name = meta.split_key(key)
+        found += client.list(kind, namespace, query={"fieldSelector": f"metadata.name={name}"})
+    return found
+
+
+def _made(
+    directory: Path,
+    *,
+    services: Sequence[Service],
+    slices: Slices,
+    pods: Sequence[Pod],
+    nodes: Sequence[Node],
+    read_all: Callable[[], World] | None = None,
+) -> World:
+    from netlab import inventory
+    from netlab.kernel import paths
+    from netlab.network import names
+    from netlab.pathcheck.world import world_of
+
+    spec, namespaces = inventory.read_lab(directory), paths.namespaces(directory)
+    return world_of(
+        spec,
+        services=services,
+        slices=slices,
+        pods=pods,
+        nodes=nodes,
+        netns=lambda place: namespaces / names.namespace(spec.name, *place.split(".", 1)),
+        read_all=read_all,
+    )
 
 
 def _slices(arguments: argparse.Namespace) -> Slices:

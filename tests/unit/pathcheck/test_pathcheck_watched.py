@@ -92,3 +92,11 @@ def test_so_has_one_that_was_lost_behind_a_pod_s_port() -> None:
 
 def test_one_that_never_left_has_gone_nowhere() -> None:
     assert not astray(way(outcome="timeout"), "reachable", frozenset(), WORLD)
+
+
+def test_a_packet_is_astray_at_a_pod_that_no_check_is_about() -> None:
+    few = {name: place for name, place in WORLD.places.items() if name != "default/web-3"}
+    told = way(("node", "eth0", "10.244.1.3:8080"), outcome="timeout")
+    assert not astray(told, "timeout", frozenset(few), replace(WORLD, places=few))
+    narrow = replace(WORLD, places=few, read_all=lambda: WORLD)
+    assert astray(told, "timeout", frozenset(few), narrow)
