@@ -2,8 +2,9 @@
 
     sudo python tests/bench/proxy/bench_sync.py [--services 10000] [PART...]
 
-Parts: compile, nft, legacy, nftables (the mode), libiptc; without any, all but libiptc, which
-takes half a millisecond a rule.
+Parts: compile, change, nft, legacy, nftables (the mode), libiptc; without any, all but libiptc,
+which takes half a millisecond a rule. `change` is a Service more without the restore, on one node
+and on 50 that share what is equal.
 Three endpoints a Service; each variant in a fresh namespace of its own; one line a figure.
 """
 
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from msgspec.structs import replace
 
@@ -25,17 +27,20 @@ from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
-from netlab.proxy.config import ProxyConfig
+from netlab.proxy.config import ModeName, ProxyConfig
 from netlab.proxy.iptables.apply import RestoreApplier
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.libiptc import LibiptcApplier
 from netlab.proxy.iptables.read import Variant, program
-from netlab.proxy.iptables.render import render_restore
+from netlab.proxy.iptables.render import render_change, render_restore
 from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.nftables.compile import compile as nft_compile
+from netlab.proxy.nftables.render import render_change as nft_render_change
 from netlab.proxy.nftables.render import render_replacement
 from netlab.proxy.node_view import node_view
+from netlab.proxy.sharing import Compiled
 from netlab.proxy.syncer import Proxier
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
@@ -108,6 +113,45 @@ def bench_compile(count: int) -> None:
     print(f"{'  memory':48} {more:8.1f} MB")
 
 
+class Rendering:
+    """An applier that writes nothing: the text of a change is all there is of it."""
+
+    family: Family = "ipv4"
+
+    def __init__(self, mode: ModeName) -> None:
+        self._render = render_change if mode == "iptables" else nft_render_change
+
+    def replace(self, _: object) -> bool:
+        return True
+
+    def change(self, change: Any) -> None:
+        self._render(change)
+
+    def fingerprint(self) -> object:
+        return None
+
+
+def bench_change(mode: ModeName, nodes: int, count: int) -> float:
+    """Seconds of the CPU for one Service more, on all of so many nodes together."""
+    shared, proxiers = Compiled(), []
+    services, slices = world(count + 9)
+    for number in range(1, nodes + 1):
+        at = replace(CONFIG, node_name=f"n{number}", node_ips=(f"10.10.11.{number}",), mode=mode)
+        applier = cast(AnyApplier, Rendering(mode))
+        proxiers.append(Proxier(at, [applier], compiled=shared))
+    taken = []
+    for start, end in ((0, count), *((count + n, count + n + 1) for n in range(9))):
+        began = time.process_time()
+        for proxier in proxiers:
+            for obj in services[start:end]:
+                proxier.set_service(meta.key(obj), obj)
+            for obj in slices[start:end]:
+                proxier.set_slice(meta.key(obj), obj)
+            proxier.sync()
+        taken.append(time.process_time() - began)
+    return statistics.median(taken[1:])
+
+
 def bench_applier(name: str, applier: AnyApplier, count: int, bare: float) -> None:
     """First sync, changes and repair through one applier."""
     services, slices = world(count)
@@ -167,15 +211,18 @@ def bare_restore(variant: Variant, count: int) -> float:
 
 def main() -> None:
     """Run what the command line names."""
-    parts = ("compile", "nft", "legacy", "nftables", "libiptc")
+    parts = ("compile", "change", "nft", "legacy", "nftables", "libiptc")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
     arguments = parser.parse_args()
-    count, arguments.parts = arguments.services, arguments.parts or parts[:4]
+    count, arguments.parts = arguments.services, arguments.parts or parts[:5]
     if "compile" in arguments.parts:
         bench_compile(count)
-    for name in parts[1:]:
+    for mode in MODES if "change" in arguments.parts else ():
+        one, fifty = (bench_change(mode, nodes, count) for nodes in (1, 50))
+        print(f"{mode}: a Service more, CPU: {one * 1e3:.2f} ms; on 50 nodes {fifty * 1e3:.2f} ms")
+    for name in parts[2:]:
         if name not in arguments.parts:
             continue
         bare = bare_nft(count) if name == "nftables" else bare_restore(VARIANTS[name], count)
@@ -183,6 +230,7 @@ def main() -> None:
             bench_applier(name, APPLIERS[name](descriptor), count, bare)
 
 
+MODES: tuple[ModeName, ...] = ("iptables", "nftables")
 VARIANTS: dict[str, Variant] = {"nft": "nft", "legacy": "legacy", "libiptc": "legacy"}
 APPLIERS: dict[str, Callable[[int], AnyApplier]] = {
     "nft": lambda fd: RestoreApplier("nft", "ipv4", fd),
