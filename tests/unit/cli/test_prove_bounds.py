@@ -3,7 +3,6 @@
 import pytest
 
 from netlab.cli import main as entry
-from netlab.prove import diagram
 
 HOOKS = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
 BASE = "\t\ttype filter hook forward priority filter; policy accept;\n"
@@ -33,7 +32,7 @@ def proved(capsys, monkeypatch, tmp_path):
     """What is said of a text by some words, with a small allowance."""
 
     def run(text, *words):
-        monkeypatch.setattr(diagram, "ALLOWANCE", 50_000)
+        monkeypatch.setattr("netlab.prove.diagram.ALLOWANCE", 50_000)
         save = tmp_path / "node.save"
         save.write_text(text)
         code = entry.main(["prove", *(str(save) if word == "SAVE" else word for word in words)])
