@@ -13,7 +13,8 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686"
 
 
 class MachineFacts(Struct, frozen=True):
-    """`memory` is in KiB; `boot_id` is another after each start of the machine."""
+    """`memory` and `storage`, the root file system's, are in KiB; `boot_id` is another after each
+    start of the machine."""
 
     kernel: str
     os_image: str
@@ -21,11 +22,13 @@ class MachineFacts(Struct, frozen=True):
     boot_id: str
     cpus: int
     memory: int
+    storage: int
 
 
 def facts() -> MachineFacts:
     """Ask the running system."""
     word = platform.machine()
+    disk = os.statvfs("/")
     return MachineFacts(
         kernel=platform.release(),
         os_image=platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
@@ -33,6 +36,7 @@ def facts() -> MachineFacts:
         boot_id=Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         cpus=os.cpu_count() or 1,
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024,
+        storage=disk.f_blocks * disk.f_frsize // 1024,
     )
 
 

@@ -245,14 +245,20 @@ def node_status(
     boot_id: str,
     cpus: int,
     memory: int,
+    storage: int,
     now: str,
 ) -> NodeStatus:
     """The status a kubelet reports: addresses, Ready, and what `get nodes -o wide` shows.
 
-    `uid` is the Node object's, `memory` is in KiB. All nodes share the machine, so each has all
-    of it and was booted with it; what tells machines apart is the node's own.
+    `uid` is the Node object's, `memory` and `storage` are in KiB. All nodes share the machine, so
+    each has all of it and was booted with it; what tells machines apart is the node's own.
     """
-    capacity: dict[str, Quantity] = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "1000"}
+    capacity: dict[str, Quantity] = {
+        "cpu": str(cpus),
+        "ephemeral-storage": f"{storage}Ki",
+        "memory": f"{memory}Ki",
+        "pods": "1000",
+    }
     return {
         "addresses": node_addresses(node),
         "conditions": _node_conditions(now),

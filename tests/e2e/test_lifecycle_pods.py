@@ -92,7 +92,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def test_a_server_is_ready_once_its_readiness_probe_says_so(lab: Lab) -> None:
     lab.run("good", "image: nginx, ports: [{name: web, containerPort: 80}], "
-            "readinessProbe: {httpGet: {path: /, port: web}}")  # fmt: skip
+            "readinessProbe: {httpGet: {path: /, port: web}, periodSeconds: 1}")  # fmt: skip
     lab.run("wrong", "image: nginx, readinessProbe: {httpGet: {path: /nothing, port: 80}}")
     eventually(lambda: lab.is_ready("good"))
     eventually(lambda: "Unhealthy" in lab.reasons("wrong"))

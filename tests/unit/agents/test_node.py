@@ -31,7 +31,7 @@ from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.workload.served import HealthAnswer
 
-FACTS = MachineFacts("6.18", "Debian", "amd64", "b", 2, 4096)
+FACTS = MachineFacts("6.18", "Debian", "amd64", "b", 2, 4096, 8192)
 LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 2}})
 NODE = LAB.nodes[1]
 

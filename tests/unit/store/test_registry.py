@@ -257,6 +257,7 @@ def test_nodes_of_a_lab_can_be_labelled_and_cordoned(lab: Any, make: Any) -> Non
         "boot_id": "1",
         "cpus": 2,
         "memory": 1024,
+        "storage": 2048,
         "now": "2026-01-01T12:00:00Z",
     }
     node["status"] = bootstrap.node_status(lab.nodes[0], "a-b", **facts)
