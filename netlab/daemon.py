@@ -151,6 +151,8 @@ class Daemon:
 
     async def _start_responder(self) -> ResponderKeeper:
         self._stack.push_async_callback(self._keeper.detach)
+        with contextlib.suppress(Exception):  # `start` is told as well
+            await asyncio.wrap_future(self._network)  # by the process that then is the responder
         await self._keeper.keep()
         return self._keeper
 

@@ -287,7 +287,7 @@ def test_legacy_rules_are_told_by_the_simulator(legacy: Machine) -> None:
         ("bax svc/web:80", "there is no pod, node or client bax", "did you mean box?"),
         ("box svc/wep:80", "there is no Service default/wep", "netlab get services -A"),
         ("box", "from where to where?", "netlab trace client-pod svc/web:80"),
-        ("box pod/none:80", "there is no running pod default/none", "netlab get pods -A"),
+        ("box pod/zzz:80", "there is no running pod default/zzz", "netlab get pods -A"),
     ],
 )
 def test_mistakes(lab: Machine, words: str, said: str, hint: str) -> None:
