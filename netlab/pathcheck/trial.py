@@ -142,9 +142,11 @@ def _place(world: World, name: str, kind: str) -> Place:
     place = world.places.get(name)
     if place is None or place.role != kind:
         where = "netlab get pods -A" if kind == "pod" else "netlab status"
-        known = [each.name for each in world.places.values() if each.role == kind]
-        meant = did_you_mean(name, known)
-        hint = f"did you mean {meant}?" if meant else f"see `{where}`"
+        space = name[: name.rfind("/") + 1]  # which alone makes names of one namespace alike
+        there = (each.name for each in world.places.values() if each.role == kind)
+        known = [each.removeprefix(space) for each in there if each.startswith(space)]
+        meant = did_you_mean(name.removeprefix(space), known)
+        hint = f"did you mean {space}{meant}?" if meant else f"see `{where}`"
         raise CannotRun(f"there is no running {kind} {name}", hint=hint)
     return place
 
