@@ -12,19 +12,22 @@ import errno
 import mmap
 import os
 import socket
+import struct
 import sys
 from pathlib import Path
 
 from netlab.kernel import files
 
-SLOTS = 256
-"""How many can wait for their answers at a time: as many as fit in a socket's usual buffer."""
+SLOTS = 2048
+"""How many can wait for their answers at a time: what one asks while nobody is there to answer."""
 
-_ADDRESS, _PACKET = 32, 1280
+_ADDRESS, _STAMP, _PACKET = 32, 32, 1280
 _MAPPED = bytes(10) + b"\xff\xff"
 """How an IPv6 socket begins the addresses of IPv4."""
 
 _MSG_TRUNC, _MSG_DONTWAIT = 0x20, 0x40
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; what it gives is a struct cmsghdr, then a timespec
+_TIME = struct.Struct("=16xqq")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,6 +55,7 @@ class _Slot(ctypes.Structure):
         ("received", ctypes.c_uint32),
         ("where", _Where),
         ("address", ctypes.c_uint8 * _ADDRESS),
+        ("stamp", ctypes.c_uint8 * _STAMP),
         ("packet", ctypes.c_uint8 * _PACKET),
     )
 
@@ -60,8 +64,11 @@ class _Slot(ctypes.Structure):
         self.name = ctypes.addressof(self.address)
         self.vector, self.vector_length = ctypes.addressof(self.where), 1
         self.where.start, self.where.length = ctypes.addressof(self.packet), _PACKET
-        self.control, self.control_length = None, 0
+        self.control = ctypes.addressof(self.stamp)
 
+
+_SIZE = ctypes.sizeof(_Slot)
+_V6 = socket.AF_INET6.to_bytes(2, sys.byteorder)
 
 _libc.recvmmsg.argtypes = (
     ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p,
@@ -78,7 +85,7 @@ class Mailbox:
     """
 
     def __init__(self, path: Path) -> None:
-        size = ctypes.sizeof(_Slot) * SLOTS
+        size = _SIZE * SLOTS
         descriptor = files.opened(path, os.O_RDWR)
         try:
             os.posix_fallocate(descriptor, 0, size)  # or a write could meet a full disk later
@@ -86,6 +93,7 @@ class Mailbox:
             memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED | mmap.MAP_POPULATE)
         finally:
             os.close(descriptor)
+        self._memory = memory
         self._slots = (_Slot * SLOTS).from_buffer(memory)
         for slot in self._slots:
             slot.point()
@@ -103,7 +111,7 @@ class Mailbox:
         while self._free:
             number: int = self._free[-1]
             slot = self._slots[number]
-            slot.name_length = _ADDRESS
+            slot.name_length, slot.control_length = _ADDRESS, _STAMP
             if _libc.recvmmsg(source.fileno(), ctypes.byref(slot), 1, _MSG_DONTWAIT, None) != 1:
                 code = ctypes.get_errno()
                 if code == errno.EAGAIN:
@@ -119,6 +127,19 @@ class Mailbox:
         """The datagram in a slot."""
         slot = self._slots[number]
         return ctypes.string_at(ctypes.addressof(slot.packet), min(slot.received, _PACKET))
+
+    def sender(self, number: int) -> bytes:
+        """The address that a datagram came from, without the port."""
+        start = number * _SIZE + _Slot.address.offset
+        if self._memory[start : start + 2] == _V6:
+            return self._memory[start + 8 : start + 24]
+        return self._memory[start + 4 : start + 8]
+
+    def came(self, number: int) -> float:
+        """When a datagram came to its socket, as `time.time` has it; see `stamp`."""
+        start = number * _SIZE + _Slot.stamp.offset
+        seconds, nanoseconds = _TIME.unpack_from(self._memory, start)
+        return float(seconds + nanoseconds / 1e9)
 
     def family(self, number: int) -> str:
         """`1` if a datagram came over IPv4, `2` if over IPv6 (IANA's numbers of families)."""
@@ -138,3 +159,8 @@ class Mailbox:
         """Free a slot; its datagram gets no answer."""
         self._slots[number].received = 0
         self._free.append(number)
+
+
+def stamp(source: socket.socket) -> None:
+    """Have the kernel note when each datagram comes to a socket, for mailboxes."""
+    source.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,22 @@ def test_each_is_answered_to_its_sender(
         assert box.packet(slot) == b"%d" % number
         box.answer(slot, b"yes", here)
         assert there.recv(10) == b"yes"
+
+
+def test_it_tells_who_sent_a_datagram_and_when_it_came(
+    ends: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    here, there = ends
+    mailbox.stamp(here)
+    box = Mailbox(tmp_path / "box")
+    before = time.time()
+    there.send(b"x")
+    after = time.time()
+    time.sleep(0.05)
+    slot = box.receive(here)
+    assert slot is not None
+    assert before <= box.came(slot) <= after
+    assert box.sender(slot) == socket.inet_pton(there.family, there.getsockname()[0])
 
 
 def test_who_is_killed_leaves_what_was_not_answered(
