@@ -3,7 +3,7 @@
 A query goes to the one that answered last. If that is gone, which the kernel tells at once, or says
 nothing for a moment, it goes to the other. Until it is answered it lies in a mailbox, where the
 next front finds it should this one be killed; and what comes meanwhile waits in the socket, which
-the controller keeps open.
+the controller keeps open. They are begun in `turns`.
 
 Packets are passed on as they are, but for the two bytes of their id, how long they `last`, and
 unless the cluster's Corefile has `plugins` before. What is kept is answered without anybody.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +23,8 @@ from msgspec import Struct
 
 from netlab.dns import nameserver, tcp
 from netlab.dns.lasting import Counts, Lasting
-from netlab.kernel.mailbox import Mailbox
+from netlab.dns.turns import HURRY, Turns
+from netlab.kernel.mailbox import Mailbox, stamp
 from netlab.retry import Retry
 from netlab.tasks import Background
 from netlab.workload.inside import dnswire
@@ -37,11 +39,11 @@ Finish = Callable[[bytes], bytes] | None
 """What plugins make of a reply."""
 
 _HEADER = 12
-_BATCH = 64  # datagrams in a row, before others have their turn
+_BATCH = 16  # queries, or answers, in a row, before others have their turn
+_RECEIVED = 2048  # datagrams in a row: taking one in is much less work than answering it
 _SILENCE = Retry(0.05, 1.0)  # until the other is asked too
 _LOOK = 0.02
 _PATIENCE = 8.0  # seconds after which nobody waits for an answer any more
-_HURRY = 1.0  # the same while others wait behind
 _TCP_TRIES, _TCP_RETRY = 100, 0.05
 _TCP_AT_ONCE = 16  # dnsmasq makes a process for each connection, at most 20
 
@@ -83,7 +85,9 @@ class Front:
         self._last_id = 0
         self._first = 0
         self._looking: asyncio.TimerHandle | None = None
-        self._turns = asyncio.Semaphore(_TCP_AT_ONCE)
+        self._turns = Turns(box.came, box.release)
+        self._is_due = False
+        self._over_tcp_at_once = asyncio.Semaphore(_TCP_AT_ONCE)
 
     async def open(self) -> None:
         """Begin with what a front before left unanswered."""
@@ -93,26 +97,53 @@ class Front:
             asking.connect(server)
             self._sockets.append(asking)
             self._loop.add_reader(asking, partial(self._answered, number))
+        stamp(self._udp)
         for slot in self._box.left:
-            self._take(slot)
+            self._keep(slot)
+        self._begin()
         self._loop.add_reader(self._udp, self._came)
         await self._tcp.open()
 
     # -- queries ---------------------------------------------------------------------------
 
     def _came(self) -> None:
-        for _ in range(_BATCH):
+        """Take in what there is, so that nobody waits in the socket behind another."""
+        for _ in range(_RECEIVED):
             slot = self._box.receive(self._udp)
             if slot is None:
                 break
+            self._keep(slot)
+        self._begin()
+
+    def _keep(self, slot: int) -> None:
+        """Have one wait for its turn. There is always room for the next one that comes."""
+        self._turns.add(slot, self._box.sender(slot))
+        if self._box.full:
+            self._turns.make_room(time.time())
+
+    def _begin(self) -> None:
+        """Begin those whose turn it is, some now and the others soon."""
+        now = time.time()
+        for _ in range(_BATCH):
+            slot = self._turns.next(now)
+            if slot is None:
+                return
             self._take(slot)
-        if self._box.full:  # further ones wait in the socket
-            self._loop.remove_reader(self._udp)
+        self._begin_soon()
+
+    def _begin_soon(self) -> None:
+        if not self._is_due and self._turns.waits:
+            self._is_due = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_due = False
+        self._begin()
 
     def _take(self, slot: int) -> None:
         packet = self._box.packet(slot)
         if len(packet) < _HEADER:
-            self._box.release(slot)
+            self._release(slot)
             return
         query = _Query(slot, packet, self._loop.time(), self._first, packet)
         if (lasts := self.lasting) is not None:
@@ -172,7 +203,7 @@ class Front:
         """Ask again where there is no answer yet."""
         now = self._loop.time()
         for number, query in list(self._queries.items()):
-            if now - query.came > (_HURRY if self._box.full else _PATIENCE):
+            if now - query.came > (HURRY if self._turns.is_pressed(query.slot) else _PATIENCE):
                 self._give_up(number)
             elif now - query.asked > _SILENCE.delay(query.times):
                 self._ask_other(number)
@@ -182,14 +213,16 @@ class Front:
         self._done(self._queries.pop(number), None)
 
     def _done(self, query: _Query, reply: bytes | None) -> None:
-        was_full = self._box.full
         if reply is None:
-            self._box.release(query.slot)
+            self._release(query.slot)
         else:
             said = self._finished(query.packet, reply, query.finish, stream=False)
             self._answer(query, query.packet[:2] + said[2:])
-        if was_full:
-            self._loop.add_reader(self._udp, self._came)
+        self._begin_soon()
+
+    def _release(self, slot: int) -> None:
+        self._turns.done(slot)
+        self._box.release(slot)
 
     async def _ask_elsewhere(self, query: _Query, servers: Sequence[Server]) -> None:
         """Others than the dnsmasqs would."""
@@ -198,6 +231,7 @@ class Front:
 
     def _answer(self, query: _Query, said: bytes) -> None:
         self.counts.told(query.zone, said)
+        self._turns.done(query.slot)
         self._box.answer(query.slot, said, self._udp)
 
     def _finished(self, packet: bytes, reply: bytes, finish: Finish, *, stream: bool) -> bytes:
@@ -250,7 +284,7 @@ class Front:
         return self._finished(query, said, finish, stream=True) if said is not None else None
 
     async def _exchanged(self, query: bytes) -> bytes | None:
-        async with self._turns:
+        async with self._over_tcp_at_once:
             for attempt in range(_TCP_TRIES):
                 server = self._servers[(self._first + attempt) % len(self._servers)]
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):

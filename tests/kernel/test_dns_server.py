@@ -56,9 +56,10 @@ class Pod:
         )
         return InternetDns(keeper, [address], names, asked, DOMAIN)
 
-    def socket(self) -> socket.socket:
+    def socket(self, address: str = "") -> socket.socket:
         with netns.entered(self.netns):
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        sock.bind((address, 0))
         sock.connect(("127.0.0.1", 53))
         return sock
 
@@ -357,6 +358,44 @@ def wire(pod: Path, internet: Path) -> None:
     for descriptor, command in commands:
         with netns.entered(descriptor):
             subprocess.run(command.split(), check=True)
+
+
+async def test_who_asks_more_than_can_be_answered_waits_by_himself(
+    pod: Pod, tmp_path: Path
+) -> None:
+    """Thousands of names of the internet, which says nothing."""
+    with other_namespace(tmp_path / "internet") as internet:
+        wire(pod.netns, internet)
+        with netns.entered(internet):
+            silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with silent:
+            silent.bind(("172.16.110.1", 53))
+            await with_many_questions(pod)
+        process.end(process.owned(pod.owner))
+
+
+async def with_many_questions(pod: Pod) -> None:
+    loop = asyncio.get_running_loop()
+    server = pod.server("172.16.110.1")
+    server.set_service("default/web", service("web", "10.96.0.7"))
+    server.apply()
+    await server.start(pod.netns)
+    name = f"web.default.svc.{DOMAIN}"
+    await eventually(pod, name, ["10.96.0.7"], 5)
+    with pod.socket("127.0.0.2") as busy:
+        for number in range(4000):
+            busy.send(DNSRecord.question(f"n{number}.example.org").pack())
+        for _ in range(5):  # 4,000 that get no answer take longer than a busy machine does
+            other = await pod.ask(name, seconds=5)
+            assert [str(record.rdata) for record in other.rr] == ["10.96.0.7"], "for another"
+        said = b""
+        async with asyncio.timeout(15):
+            while not said:  # as a resolver asks again
+                busy.send(DNSRecord.question(name).pack())
+                with contextlib.suppress(TimeoutError):
+                    said = await asyncio.wait_for(loop.sock_recv(busy, 4096), 1)
+        assert [str(record.rdata) for record in DNSRecord.parse(said).rr] == ["10.96.0.7"]
+    await server.stop()
 
 
 REWRITTEN = """
