@@ -120,7 +120,8 @@ class Nothing:
         def not_adoptable(*_: object, **__: object) -> bool:
             return False
 
-        return not_adoptable if name in ("is_adoptable", "on_restart", "prepare") else nothing
+        at_once = ("is_adoptable", "on_restart", "prepare", "check_paths")
+        return not_adoptable if name in at_once else nothing
 
 
 class Configuration(Nothing):
