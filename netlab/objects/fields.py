@@ -63,11 +63,11 @@ def suggest(text: str) -> str | None:
     return f'write "{fixed}"' if fixed != text and names.is_dns_label(fixed) else None
 
 
-def labels(path: Path, pairs: Mapping[str, str]) -> Iterator[FieldProblem]:
-    """Keys and values of labels or of a selector."""
+def labels(path: Path, pairs: Mapping[str, str | None]) -> Iterator[FieldProblem]:
+    """Keys and values of labels or of a selector; null is empty, as Go reads it."""
     for key, value in pairs.items():
         yield from qualified_name(path, key)
-        yield from label_value(path, value)
+        yield from label_value(path, value or "")
 
 
 def port_name(path: Path, text: str, hint: str | None = None) -> Iterator[FieldProblem]:

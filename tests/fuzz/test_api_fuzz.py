@@ -170,7 +170,12 @@ async def _check(request: Request, answer: aiohttp.ClientResponse) -> None:
     body = await answer.read()
     if answer.content_type == "text/plain" and "/proxy" in request.target:
         return  # as a kubelet says it
-    if answer.status == 406 and request.target.startswith("/openapi/v2"):
+    if answer.content_type == "text/plain" and answer.status == 404:
+        assert body == b"404 page not found\n", request  # as Go's server says of no API's path
+        return
+    if answer.content_type == "application/vnd.kubernetes.protobuf":
+        assert body.startswith(b"k8s\0"), request  # what it says is held by the codec's own tests
+    elif answer.status == 406 and request.target.startswith("/openapi/v2"):
         assert body == b"", request  # as kube-openapi says it
     elif answer.status >= 400:
         is_yaml = answer.content_type == "application/yaml"
