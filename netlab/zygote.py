@@ -18,10 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import files, paths, process, syscalls
+from netlab.kernel import files, forked, paths, process
 from netlab.workload import launch
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Zygote:
@@ -34,7 +32,7 @@ class Zygote:
         told, self._tell = os.pipe()
         self._said, saying = os.pipe()
         live = partial(_live, told, saying, first, os.getpid())
-        self._process = process.fork(live, keep=(told, saying))
+        self._process = forked.fork(live, keep=(told, saying))
         os.close(told)
         os.close(saying)
 
@@ -60,7 +58,7 @@ class Zygote:
 
 
 def _live(told: int, saying: int, first: Callable[[Path], None], parent: int) -> None:
-    process.call_ourselves("netlab zygote")
+    forked.call_ourselves("netlab zygote")
     with os.fdopen(told) as line:
         lab = Path(line.readline().rstrip("\n"))
     if not lab.name:
@@ -76,11 +74,10 @@ def _live(told: int, saying: int, first: Callable[[Path], None], parent: int) ->
 @contextlib.contextmanager
 def _ending_with(parent: int) -> Iterator[None]:
     """Be killed if the parent dies meanwhile: the next controller does the same work anew."""
-    syscalls.control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    if not forked.die_with(parent):
         os.kill(os.getpid(), signal.SIGKILL)
     yield
-    syscalls.control_process(_PR_SET_PDEATHSIG, 0)
+    forked.outlive()
 
 
 def _failure(first: Callable[[Path], None], lab: Path) -> str | None:
@@ -118,7 +115,7 @@ def _become(what: str, lab: Path) -> None:
     from netlab.dns import process as names
     from netlab.workload import responder, runtime
 
-    process.call_ourselves(f"netlab {'names ' if what in paths.NAMES else ''}{what}")
+    forked.call_ourselves(f"netlab {'names ' if what in paths.NAMES else ''}{what}")
     match what:
         case "responder":
             _say_into(paths.responder_log(lab))

@@ -13,13 +13,11 @@ import resource
 import select
 import signal
 import subprocess
-import sys
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, Protocol
 
 from netlab.errors import KernelRefused
 from netlab.kernel import cgroups, files, userns
@@ -35,8 +33,7 @@ DEATH = 20.0
 _VARIABLES = ("PATH", "LANG", "TZ", "TMPDIR", "HOME")
 _FAMILIES = ("LC_", "PYTHON", "NETLAB_", "SUDO_")
 
-# Places among the fields of /proc/PID/stat behind the name, see proc(5).
-_ARG_START, _ARG_END, _ENV_END = 48 - 3, 49 - 3, 51 - 3
+_ENV_END = 51 - 3  # its place among the fields of /proc/PID/stat behind the name, see proc(5)
 _EXEC_TRIES = 100
 _GROUP = re.compile(rb"/netlab-([A-Za-z0-9-]+)(?:/|$)", re.MULTILINE)  # as cgroups names them
 
@@ -47,7 +44,7 @@ _children: dict[int, Process] = {}
 class Process:
     """A child in a session of its own, which survives us."""
 
-    def __init__(self, child: subprocess.Popen[bytes] | _Forked) -> None:
+    def __init__(self, child: Child) -> None:
         self._child = child
         self.pid = child.pid
 
@@ -72,80 +69,27 @@ class Process:
         end([self.pid], grace)
 
 
-class _Forked:
-    """A child that runs no other program, as `subprocess.Popen` has it."""
+class Child(Protocol):
+    """Of ours, as `subprocess.Popen` has one."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._code: int | None = None
+    pid: int
 
     def poll(self) -> int | None:
-        if self._code is None:
-            self._look(os.WNOHANG)
-        return self._code
+        """The exit code, once there is one; the child is collected then."""
 
     def wait(self, timeout: float | None = None) -> int:
-        with files.closing(os.pidfd_open(self.pid)) as descriptor:
-            ended, _, _ = select.select([descriptor], [], [], timeout)
-        if not ended:
-            raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0.0)
-        self._look(0)
-        assert self._code is not None
-        return self._code
-
-    def _look(self, flags: int) -> None:
-        pid, status = os.waitpid(self.pid, flags)
-        if pid:
-            self._code = os.waitstatus_to_exitcode(status)
+        """The exit code; `subprocess.TimeoutExpired`."""
 
 
-def fork(run: Callable[[], None], keep: Collection[int]) -> Process:
-    """Have a child do this and end: with our mark, in a session of its own, with what our output is
-    and of our other descriptors with those to `keep`.
-
-    For a time when we have no other thread: of those the child would have the locks alone.
-    """
-    pid = os.fork()
-    if not pid:
-        _child(run, keep)
-    _children[pid] = Process(_Forked(pid))
-    return _children[pid]
+def keep(child: Child) -> Process:
+    """It is collected from now on, when somebody looks (`reap`)."""
+    _children[child.pid] = Process(child)
+    return _children[child.pid]
 
 
-def _child(run: Callable[[], None], keep: Collection[int]) -> NoReturn:
-    code = 1
-    try:
-        os.setsid()
-        _let_go_of_others(keep)
-        _children.clear()
-        run()
-        code = 0
-        sys.stdout.flush()
-    except BaseException:  # whatever it is: from here the parent's code would go on
-        os.write(2, traceback.format_exc().encode())
-    finally:
-        os._exit(code)
-
-
-def call_ourselves(title: str) -> None:
-    """Have `ps` show this, which need not be what the process began as."""
-    fields = Path("/proc/self/stat").read_bytes().rpartition(b") ")[2].split()
-    start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
-    text = title.encode()[: end - start - 1].ljust(end - start, b"\0")
-    with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
-        memory.seek(start)
-        memory.write(text)
-    files.tell("/proc/self/comm", title)
-
-
-def _let_go_of_others(keep: Collection[int]) -> None:
-    """Leave open what our output is, and these; there is nothing to read."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
-        if descriptor > 2 and descriptor not in keep:
-            with contextlib.suppress(OSError):  # the one by which we list
-                os.close(descriptor)
+def disown() -> None:
+    """None of the children is ours: they are those of whom we are a fork of."""
+    _children.clear()
 
 
 def spawn(
@@ -188,8 +132,7 @@ def spawn(
 
         stack.enter_context(namespaces.entered(netns))
         child = start() if confinement is None else confined(confinement, start)
-    _children[child.pid] = Process(child)
-    return _children[child.pid]
+    return keep(child)
 
 
 def _environment() -> dict[str, str]:

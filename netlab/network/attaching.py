@@ -7,19 +7,16 @@ the lab's network: should it die, another one may begin at once, so this dies wi
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from netlab.kernel import syscalls
+from netlab.kernel import forked
 from netlab.network import apply
 from netlab.network.attacher import READY, Answer, Refusal, receive, send
 from netlab.network.model import PodLink
 from netlab.network.session import Session
-
-_PR_SET_PDEATHSIG = 1
 
 _IDLE = 5.0
 """Seconds without a request after which it ends."""
@@ -28,8 +25,7 @@ _IDLE = 5.0
 def main(arguments: Sequence[str]) -> None:
     """Attach what is asked for, until nobody asks any more."""
     lab_dir, descriptor, parent = Path(arguments[0]), int(arguments[1]), int(arguments[2])
-    syscalls.control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    if not forked.die_with(parent):
         return
     with socket.socket(fileno=descriptor) as connection:
         connection.settimeout(_IDLE)

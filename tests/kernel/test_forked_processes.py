@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab.errors import NetlabError
-from netlab.kernel import process
+from netlab.kernel import forked, process
 from netlab.zygote import Zygote
 
 pytestmark = pytest.mark.root
@@ -37,7 +37,7 @@ def test_it_keeps_what_it_is_to_keep_and_nothing_else(pipe: tuple[int, int]) -> 
         assert Path("/proc/self/fd/0").readlink() == Path(os.devnull)
         os.write(pipe[1], " ".join(map(str, open_ones)).encode())
 
-    child = process.fork(run, keep=[pipe[1]])
+    child = forked.fork(run, keep=[pipe[1]])
     os.close(other)
     assert said(pipe).split() == ["0", "1", "2", str(pipe[1])]
     assert child.wait(10) == 0
@@ -45,10 +45,10 @@ def test_it_keeps_what_it_is_to_keep_and_nothing_else(pipe: tuple[int, int]) -> 
 
 def test_it_is_called_as_it_calls_itself(pipe: tuple[int, int]) -> None:
     def run() -> None:
-        process.call_ourselves("netlab something")
+        forked.call_ourselves("netlab something")
         os.write(pipe[1], Path("/proc/self/cmdline").read_bytes())
 
-    child = process.fork(run, keep=[pipe[1]])
+    child = forked.fork(run, keep=[pipe[1]])
     assert said(pipe).rstrip("\0") == "netlab something"
     assert child.wait(10) == 0
 
@@ -57,14 +57,14 @@ def test_one_that_fails_ends_with_1_and_goes_no_further(capfd: pytest.CaptureFix
     def run() -> None:
         raise ValueError("here")
 
-    child = process.fork(run, keep=[])
+    child = forked.fork(run, keep=[])
     assert child.wait(10) == 1
     assert child.poll() == 1
     assert "ValueError: here" in capfd.readouterr().err
 
 
 def test_one_that_is_killed_is_collected() -> None:
-    child = process.fork(signal.pause, keep=[])
+    child = forked.fork(signal.pause, keep=[])
     assert child.poll() is None
     with pytest.raises(TimeoutError):
         child.wait(0.01)
