@@ -1,15 +1,15 @@
 """Checksums of the headers that probes have. Pure.
 
-Sources: RFC 1071 (the internet's), RFC 9260, appendix A (CRC32c, which SCTP has).
+Source: RFC 1071 (the internet's).
 """
 
 from __future__ import annotations
 
 import struct
-from functools import cache
+
+from netlab.workload.crc32c import crc32c
 
 _ICMP, _SCTP = 1, 132
-_CASTAGNOLI = 0x82F63B78
 
 
 def with_checksum(number: int, ends: bytes, content: bytes, at: int) -> bytes:
@@ -33,21 +33,3 @@ def checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF or 0xFFFF
-
-
-def crc32c(data: bytes) -> int:
-    """Castagnoli's."""
-    table, value = _table(), 0xFFFFFFFF
-    for byte in data:
-        value = table[(value ^ byte) & 0xFF] ^ value >> 8
-    return value ^ 0xFFFFFFFF
-
-
-@cache
-def _table() -> tuple[int, ...]:
-    found = []
-    for number in range(256):
-        for _ in range(8):
-            number = number >> 1 ^ (_CASTAGNOLI if number & 1 else 0)
-        found.append(number)
-    return tuple(found)

@@ -20,7 +20,7 @@ _SHARED = tuple(
     f"{name}.py"
     for name in (
         "workload/__init__", "workload/http1", "workload/site", "workload/template",
-        "workload/access_log",
+        "workload/access_log", "workload/crc32c",
     )
 )  # fmt: skip
 _SITES = "workload/inside/sites.py"

@@ -17,7 +17,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
+
+from netlab.workload.crc32c import crc32c
 
 PROTOCOL = 132
 AGAIN = 1.0
@@ -33,7 +34,6 @@ COOKIE_ECHO, COOKIE_ACK, SHUTDOWN_COMPLETE = 10, 11, 14
 _COOKIE = 7
 _WINDOW = 1 << 16
 _WHOLE = 3  # flags of a message that is one chunk
-_POLYNOMIAL = 0x82F63B78
 
 Chunk = tuple[int, bytes]
 
@@ -67,24 +67,6 @@ def _chunks(body: bytes) -> Iterator[Chunk]:
 
 def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
-
-
-def crc32c(data: bytes) -> int:
-    """Castagnoli's."""
-    table, value = _table(), 0xFFFFFFFF
-    for byte in data:
-        value = table[(value ^ byte) & 0xFF] ^ value >> 8
-    return value ^ 0xFFFFFFFF
-
-
-@cache
-def _table() -> tuple[int, ...]:
-    found = []
-    for number in range(256):
-        for _ in range(8):
-            number = number >> 1 ^ (_POLYNOMIAL if number & 1 else 0)
-        found.append(number)
-    return tuple(found)
 
 
 def opened(family: int = socket.AF_INET) -> socket.socket:

@@ -11,8 +11,9 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6  # noqa: E402
 from scapy.layers.sctp import SCTP, SCTPChunkInit  # noqa: E402
 
-from netlab.pathcheck.checksums import checksum, crc32c  # noqa: E402
+from netlab.pathcheck.checksums import checksum  # noqa: E402
 from netlab.pathcheck.packets import ProbePacket, build  # noqa: E402
+from netlab.workload.crc32c import crc32c  # noqa: E402
 
 LAYERS = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
 
