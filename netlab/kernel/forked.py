@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -27,25 +28,29 @@ class _Forked:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._code: int | None = None
+        self._looking = threading.Lock()  # any thread may look, and the kernel tells only one
 
     def poll(self) -> int | None:
-        if self._code is None:
-            self._look(os.WNOHANG)
+        self._look(os.WNOHANG)
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
-        with files.closing(os.pidfd_open(self.pid)) as descriptor:
-            ended, _, _ = select.select([descriptor], [], [], timeout)
-        if not ended:
-            raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0.0)
+        with contextlib.suppress(ProcessLookupError):  # another thread has collected it
+            with files.closing(os.pidfd_open(self.pid)) as descriptor:
+                ended, _, _ = select.select([descriptor], [], [], timeout)
+            if not ended:
+                raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0.0)
         self._look(0)
         assert self._code is not None
         return self._code
 
     def _look(self, flags: int) -> None:
-        pid, status = os.waitpid(self.pid, flags)
-        if pid:
-            self._code = os.waitstatus_to_exitcode(status)
+        with self._looking:
+            if self._code is not None:
+                return
+            pid, status = os.waitpid(self.pid, flags)
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
 
 
 def fork(run: Callable[[], None], keep: Collection[int]) -> process.Process:

@@ -151,8 +151,9 @@ class ConfinedProgram(Program):
         log.unlink(missing_ok=True)
         child = await self._spawned(command, netns, log)
         try:
-            async with asyncio.timeout(_CHECK_SECONDS):
-                await ended(os.pidfd_open(child.pid))
+            with contextlib.suppress(ProcessLookupError):  # it has been collected already
+                async with asyncio.timeout(_CHECK_SECONDS):
+                    await ended(os.pidfd_open(child.pid))
             code = child.wait()
         except TimeoutError:
             await asyncio.to_thread(child.end, 0.2)

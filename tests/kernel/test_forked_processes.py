@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,23 @@ def test_it_keeps_what_it_is_to_keep_and_nothing_else(pipe: tuple[int, int]) -> 
     os.close(other)
     assert said(pipe).split() == ["0", "1", "2", str(pipe[1])]
     assert child.wait(10) == 0
+
+
+def test_any_number_of_threads_may_look_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts a program collects all children that have ended, in a thread of his own."""
+    tell = os.waitpid
+
+    def tell_late(pid: int, flags: int) -> tuple[int, int]:
+        told = tell(pid, flags)
+        time.sleep(0.05)
+        return told
+
+    child = forked.fork(lambda: None, keep=[])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    monkeypatch.setattr(os, "waitpid", tell_late)
+    with ThreadPoolExecutor(8) as threads:
+        looks = [threads.submit(each) for each in [child.poll, partial(child.wait, 10)] * 4]
+        assert [look.result() for look in looks] == [0] * 8
 
 
 def test_it_is_called_as_it_calls_itself(pipe: tuple[int, int]) -> None:
