@@ -56,9 +56,11 @@ REFUSED = (
     "pod default/unready: container c runs and is not ready: Readiness probe failed: "
     'Get "http://10.244.1.2:81/": dial tcp 10.244.1.2:81: connect: connection refused'
 )
+# What has no probe is ready from its start to its crash, and `up` may look just then.
 CRASHING = POD % (
     "crashing",
-    '{containers: [{name: c, image: busybox, command: [sh, -c, "echo no such config; exit 3"]}]}',
+    '{containers: [{name: c, image: busybox, command: [sh, -c, "echo no such config; exit 3"],'
+    ' readinessProbe: {exec: {command: ["false"]}}}]}',
 )
 
 
