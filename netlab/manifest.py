@@ -34,7 +34,7 @@ STDIN = "-"
 MAX_BYTES = 64 * 1024 * 1024
 
 
-_FIRST = {"Namespace": 0, "ServiceAccount": 1}
+_FIRST = {"Namespace": 0, "ServiceAccount": 1, "PriorityClass": 2}
 """The kinds that others cannot be made without, in their order."""
 
 
@@ -44,8 +44,8 @@ class Manifest(Struct):
     `left_out` has a line for each object of a kind that Kubernetes has and a lab has not,
     `translated` one for each of a version that is no more.
     Objects are sound (known fields, right types, no nulls) and valid, but not defaulted; their
-    namespace may be missing. Namespaces come first, then ServiceAccounts, which pods cannot be made
-    without, and the rest in the order of the files.
+    namespace may be missing. Namespaces come first, then ServiceAccounts and PriorityClasses, which
+    pods cannot be made without, and the rest in the order of the files.
     """
 
     lab: Lab | None = None

@@ -19,7 +19,7 @@ from netlab.manifest import Manifest
 from netlab.objects import lab_update, meta
 from netlab.objects.meta import Object
 
-_OTHERS_NEED = ("Namespace", "ServiceAccount")
+_OTHERS_NEED = ("Namespace", "ServiceAccount", "PriorityClass")
 """Kinds without which others cannot be made."""
 
 
@@ -61,7 +61,11 @@ def _applied_after(client: Client, obj: Object, made: set[tuple[str, str]]) -> A
     try:
         return apply(client, obj, dry_run=True)
     except ApiError as error:
-        account = meta.spec(obj).get("serviceAccountName")
-        if obj["kind"] == "Pod" and error.code == 403 and ("ServiceAccount", account) in made:
+        spec = meta.spec(obj)
+        needed = {
+            ("ServiceAccount", spec.get("serviceAccountName")),
+            ("PriorityClass", spec.get("priorityClassName")),
+        }
+        if obj["kind"] == "Pod" and error.code == 403 and needed & made:
             return created(obj)
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netlab.objects import storage, types
+from netlab.objects import priorities, storage, types
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject
 from netlab.objects.nodelocaldns import node_local_objects
@@ -35,6 +35,7 @@ def control_plane_objects(lab: Lab) -> list[AnyObject]:
     """What the control plane creates for itself, in the order of creation."""
     return [
         *(_namespace(name) for name in NAMESPACES),
+        *priorities.system_classes(),
         _service_cidr(lab),
         kubernetes_service(lab.service_cidrs),
         _dns_service(lab.service_cidrs),
@@ -235,6 +236,20 @@ def _address(kind: str, address: str) -> NodeAddress:
     return {"type": kind, "address": address}
 
 
+PODS = 1100
+"""How many a node takes: a thousand, and those of the system."""
+
+
+def capacity(*, cpus: int, memory: int, storage: int) -> dict[str, Quantity]:
+    """What a node has for pods; `memory` and `storage` are in KiB."""
+    return {
+        "cpu": str(cpus),
+        "ephemeral-storage": f"{storage}Ki",
+        "memory": f"{memory}Ki",
+        "pods": str(PODS),
+    }
+
+
 def node_status(
     node: Node,
     uid: str,
@@ -253,17 +268,11 @@ def node_status(
     `uid` is the Node object's, `memory` and `storage` are in KiB. All nodes share the machine, so
     each has all of it and was booted with it; what tells machines apart is the node's own.
     """
-    capacity: dict[str, Quantity] = {
-        "cpu": str(cpus),
-        "ephemeral-storage": f"{storage}Ki",
-        "memory": f"{memory}Ki",
-        "pods": "1000",
-    }
     return {
         "addresses": node_addresses(node),
         "conditions": _node_conditions(now),
-        "capacity": capacity,
-        "allocatable": dict(capacity),
+        "capacity": capacity(cpus=cpus, memory=memory, storage=storage),
+        "allocatable": capacity(cpus=cpus, memory=memory, storage=storage),
         "nodeInfo": {
             "machineID": uid.replace("-", ""),
             "systemUUID": uid,

@@ -146,9 +146,6 @@ def _further(spec: Mapping, containers: Sequence[Mapping]) -> Iterator[str]:
     for field, instead in _OF_PODS.items():
         if spec.get(field) not in _USUAL:
             yield f"{field} (pod sets {field}): {instead}"
-    name = spec.get("priorityClassName") or ""
-    if name and not name.startswith("system-"):
-        yield f'priorityClassName (pod sets "{name}"): no class is looked for, and none preempts'
     found = [str(one.get("name")) for one in containers if one.get("volumeDevices")]
     if found:
         yield f"volumeDevices ({_set(found)} volumeDevices): there are no block devices"

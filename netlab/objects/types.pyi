@@ -1288,6 +1288,15 @@ class PreferredSchedulingTerm(TypedDict):
     preference: NodeSelectorTerm
     weight: int
 
+class PriorityClass(TypedDict):
+    apiVersion: Literal["scheduling.k8s.io/v1"]
+    description: NotRequired[str]
+    globalDefault: NotRequired[bool]
+    kind: Literal["PriorityClass"]
+    metadata: ObjectMeta
+    preemptionPolicy: NotRequired[str]
+    value: int
+
 class Probe(TypedDict, total=False):
     exec: ExecAction
     failureThreshold: int

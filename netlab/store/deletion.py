@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from netlab.objects import meta, strategies
+from netlab.objects import meta, priorities, strategies
 from netlab.objects.meta import Object
 from netlab.objects.strategies.strategy import Strategy
 from netlab.objects.times import timestamp
@@ -18,8 +18,11 @@ Propagation = Literal["Background", "Foreground", "Orphan"]
 LONGEST_GRACE = 2**31
 """Seconds (68 years): a deletionTimestamp much later than that is no date any more."""
 
-IMMORTAL = ("default", "kube-public", "kube-system")
-"""Namespaces that kube-apiserver does not let go."""
+IMMORTAL = {
+    "Namespace": ("default", "kube-public", "kube-system"),
+    "PriorityClass": tuple(priorities.SYSTEM_CLASSES),
+}
+"""By kind: what kube-apiserver does not let go."""
 
 _FINALIZERS: dict[str, str] = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 

@@ -93,10 +93,16 @@ def invalid(kind: Kind, name: str, problems: Sequence[FieldProblem]) -> Invalid:
     )
 
 
+_IMMORTAL = {
+    "Namespace": "this namespace may not be deleted",
+    "PriorityClass": "this is a system priority class and cannot be deleted",
+}
+
+
 def immortal(kind: Kind, name: str) -> ApiError:
-    """A cluster cannot be without some namespaces."""
+    """A cluster cannot be without some namespaces and classes."""
     return ApiError(
-        f'{kind.resource} "{name}" is forbidden: this namespace may not be deleted',
+        f'{kind.resource} "{name}" is forbidden: {_IMMORTAL[kind.kind]}',
         code=403,
         reason="Forbidden",
         details=_details(kind, name),

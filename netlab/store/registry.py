@@ -118,9 +118,7 @@ class Registry(Reader):
             default_class.fill(new, self.store.each("IngressClass"))
         self._require_namespace(kind, new)
         admission.check(kind, new, None, is_sound=is_sound)
-        if kind.kind == "Pod":
-            priority.admit(new)
-            service_accounts.admit(new, self.store.get)
+        self._admit(kind, new)
         claim = self._claim(kind, new, None)
         present = self.store.get(kind.kind, meta.namespace(new), meta.name(new))
         if present is not None:
@@ -130,6 +128,13 @@ class Registry(Reader):
         if kind.kind == "Event":
             self._events.sweep()
         return self._write(new, "", claim)
+
+    def _admit(self, kind: Kind, new: Object) -> None:
+        if kind.kind == "Pod":
+            service_accounts.admit(new, self.store.get)
+            priority.admit(new, self.store.each("PriorityClass"))
+        elif kind.kind == "PriorityClass":
+            priority.check_default(new, self.store.each("PriorityClass"))
 
     def _default(self, kind: Kind, new: Object, old: Object | None) -> None:
         admission.default(new, old)
@@ -180,6 +185,8 @@ class Registry(Reader):
         else:
             self._default(kind, new, old)
             admission.check(kind, new, old, subresource, is_sound=change.is_sound)
+            if kind.kind == "PriorityClass":
+                priority.check_default(new, self.store.each("PriorityClass"))
         claim = self._claim(kind, new, old)
         if change.managers is None:
             new = managed_fields.updated(new, old, said, change.by, subresource, self._now())
@@ -269,7 +276,7 @@ class Registry(Reader):
         version = old["metadata"]["resourceVersion"]
         if resource_version and resource_version != version:
             raise failures.wrong_version(of, name, resource_version, version)
-        if kind == "Namespace" and name in deletion.IMMORTAL:
+        if name in deletion.IMMORTAL.get(kind, ()):
             raise failures.immortal(of, name)
         new = deletion.begin(old, grace=grace_period, propagation=propagation, now=self._clock())
         if dry_run or new == old:

@@ -20,7 +20,7 @@ class Column(Struct, frozen=True):
     """One column of a Table; `priority` 1 and more shows with `-o wide` only."""
 
     name: str
-    type: Literal["string", "integer"] = "string"
+    type: Literal["string", "integer", "boolean"] = "string"
     priority: int = 0
 
     def definition(self) -> dict[str, object]:

@@ -38,6 +38,7 @@ from netlab.objects.kinds import (
     networking,
     own,
     pods,
+    scheduling,
     storage,
     workloads,
 )
@@ -48,13 +49,13 @@ __all__ = ["BY_KIND", "FAMILIES", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "
 
 GROUPS = (
     "", "apps", "batch", "discovery.k8s.io", "networking.k8s.io", "admissionregistration.k8s.io",
-    "coordination.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io",
+    "scheduling.k8s.io", "coordination.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io",
 )  # fmt: skip
 """The order in which discovery lists them."""
 
 _FAMILIES = (
-    cluster, pods, ingress, networking, configuration, storage, events, workloads, batch, admission,
-    access,
+    cluster, pods, ingress, networking, configuration, storage, events, scheduling, workloads,
+    batch, admission, access,
 )  # fmt: skip
 
 KINDS: tuple[Kind, ...] = tuple(

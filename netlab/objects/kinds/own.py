@@ -14,7 +14,6 @@ KINDS = (LAB, PATH_CHECK)
 UNSERVED = frozenset({
     "APIService", "CertificateSigningRequest", "CSIDriver", "CustomResourceDefinition", "Gateway",
     "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "LimitRange",
-    "NetworkPolicy", "PodDisruptionBudget", "PriorityClass", "ResourceQuota",
-    "RuntimeClass", "VolumeAttachment",
+    "NetworkPolicy", "PodDisruptionBudget", "ResourceQuota", "RuntimeClass", "VolumeAttachment",
 })  # fmt: skip
 """Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

@@ -163,6 +163,14 @@ _GATED = {
 """What an API server says of a pod with gates; whoever takes them away has it scheduled."""
 
 
+def _settle(new: Object, old: Object | None) -> None:
+    """What admission gave it stays where an update leaves it out."""
+    spec = meta.spec(old) if old is not None else {}
+    for field in ("priority", "preemptionPolicy"):
+        if spec.get(field) is not None and meta.spec(new).get(field) is None:
+            new["spec"][field] = spec[field]
+
+
 def _grace(obj: Object) -> int | None:
     """A pod lingers that runs on a node."""
     spec, phase = meta.spec(obj), meta.status(obj).get("phase")
@@ -247,6 +255,7 @@ STRATEGIES = {
     POD: Strategy(
         default=_pod,
         prepare_create=_prepare,
+        settle=_settle,
         grace=_grace,
         validate=validate_pod.pod,
         validate_update=_update,

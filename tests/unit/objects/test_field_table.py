@@ -130,7 +130,6 @@ WARNED: dict[str, dict[str, Any]] = {
         securityContext={"seccompProfile": {"type": "Unconfined"}}
     ),
     "PodSpec.os": pod(os={"name": "windows"}),
-    "PodSpec.priorityClassName": pod(priorityClassName="high"),
     "PodSpec.runtimeClassName": pod(runtimeClassName="gvisor"),
     "Container.volumeDevices": pod({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}),
     "EphemeralContainer.volumeDevices": ephemeral(
