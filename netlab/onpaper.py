@@ -24,6 +24,7 @@ from netlab.controllers.firsts import OnceThere
 from netlab.controllers.manager import CONTROLLERS, RunningControllers, start_controllers
 from netlab.controllers.scheduler import Scheduler
 from netlab.errors import AlreadyExists, NetlabError
+from netlab.kernel import machine
 from netlab.manifest import Manifest
 from netlab.network import plan
 from netlab.network.model import Masquerade
@@ -204,7 +205,14 @@ async def _apply(api: Api, objects: Iterable[Object], running: RunningController
 
 async def _report(api: Api, node: Node) -> None:
     known = await api.create(bootstrap.node_object(node))
-    status = {"conditions": [bootstrap.ready()], "addresses": bootstrap.node_addresses(node)}
+    facts = machine.facts()
+    status = {
+        "conditions": [bootstrap.ready()],
+        "addresses": bootstrap.node_addresses(node),
+        "allocatable": bootstrap.capacity(
+            cpus=facts.cpus, memory=facts.memory, storage=facts.storage
+        ),
+    }
     await api.update({**known, "status": status}, subresource="status")
 
 

@@ -22,16 +22,46 @@ _EARLY = 1e-4
 """Seconds by which a timer may fire too early."""
 
 
+class _Ranked:
+    """Keys in the order of their rank, the lowest first, and of their coming: as much of a deque as
+    the queue needs."""
+
+    def __init__(self, rank: Callable[[str], int]) -> None:
+        self._rank = rank
+        self._heap: list[tuple[int, int, str]] = []
+        self._came = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def append(self, key: str) -> None:
+        self._came += 1
+        heapq.heappush(self._heap, (self._rank(key), self._came, key))
+
+    def popleft(self) -> str:
+        return heapq.heappop(self._heap)[2]
+
+    def clear(self) -> None:
+        self._heap.clear()
+
+
 class WorkQueue:
     """Keys waiting for a worker, on the event loop; not thread safe.
 
-    `retry` says when a key that failed comes again.
+    `retry` says when a key that failed comes again, `rank` which of those that wait is the next:
+    the lowest when it was added, not the first that came.
     """
 
-    def __init__(self, *, retry: Retry = RETRY, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        retry: Retry = RETRY,
+        clock: Callable[[], float] | None = None,
+        rank: Callable[[str], int] | None = None,
+    ) -> None:
         self._retry = retry
         self._clock = clock
-        self._ready: deque[str] = deque()
+        self._ready: deque[str] | _Ranked = deque() if rank is None else _Ranked(rank)
         self._waiting: set[str] = set()
         self._working: set[str] = set()
         self._again: set[str] = set()

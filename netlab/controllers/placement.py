@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from msgspec import Struct
+
 from netlab.objects import meta, selectors
 from netlab.objects.hostports import NO_FREE_PORTS, HostPort, clash, host_ports
 from netlab.objects.types import (
@@ -27,6 +29,7 @@ UNREACHABLE = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 LOST = (NOT_READY, UNREACHABLE)
 REFUSING = ("NoSchedule", "NoExecute")
+AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 
 
 def taints(node: Node) -> list[Taint]:
@@ -70,7 +73,7 @@ def refusal(pod: Pod, node: Node, used_ports: Iterable[HostPort] = ()) -> str | 
     if bad:
         return f"node(s) had untolerated taint {{{bad[0]['key']}: {bad[0].get('value') or ''}}}"
     if not matches_affinity(pod, node):
-        return "node(s) didn't match Pod's node affinity/selector"
+        return AFFINITY
     if clash(host_ports(pod), used_ports):
         return NO_FREE_PORTS
     return None
@@ -179,6 +182,22 @@ def explain_whole(total: int, why: str) -> str:
     return f"0/{total} nodes are available: {why}."
 
 
+class Placement(Struct, frozen=True):
+    """The best node, or why there is none, and the nodes that might do if they had fewer pods."""
+
+    node: str | None = None
+    why: str = ""
+    crowded: tuple[Node, ...] = ()
+
+
+UNRESOLVABLE = (
+    "node(s) were unschedulable", "node(s) had untolerated taint", AFFINITY,
+    "node(s) didn't match pod affinity rules", "node(s) had volume node affinity conflict",
+    "node(s) didn't match pod topology spread constraints (missing required label)",
+)  # fmt: skip
+"""How reasons begin that hold whatever pods the node has."""
+
+
 class SchedulerPlugin(Protocol):
     """Who else has a say about where a pod may go: other pods (see `interpod_affinity`)."""
 
@@ -195,33 +214,36 @@ def place(
     load: Callable[[str], tuple[int, int, list[HostPort]]],
     affinity: SchedulerPlugin | None = None,
     lacks: Callable[[Pod, Node], list[str]] = _nothing_lacks,
-) -> tuple[str | None, str]:
-    """(node name, "") for the best node, or (None, why not).
+) -> Placement:
+    """The best node, or why none will do.
 
     `load(node name)` gives the pods of the same owner there, of all, and the hostPorts in use.
     `affinity` None: no other pod has a say. `lacks(pod, node)` names what the node has too little
     of.
     """
     fitting: list[tuple[object, ...]] = []
+    crowded: list[Node] = []
     refusals: Counter[str] = Counter()
     refused = 0
     for node in nodes:
         of_owner, of_all, used_ports = load(meta.name(node))
-        if why := _reasons(pod, node, used_ports, lacks, affinity):
+        if why := reasons(pod, node, used_ports, lacks, affinity):
             refused += 1
+            if not why[0].startswith(UNRESOLVABLE):
+                crowded.append(node)
             refusals.update(why)
             continue
         by_affinity = affinity.rank(node) if affinity else (0, 0)
         fitting.append(rank(pod, node, of_owner, of_all, by_affinity))
     if fitting:
-        return str(min(fitting)[-1]), ""
-    return None, explain(refused, refusals)
+        return Placement(str(min(fitting)[-1]))
+    return Placement(None, explain(refused, refusals), tuple(crowded))
 
 
-def _reasons(
+def reasons(
     pod: Pod,
     node: Node,
-    used_ports: list[HostPort],
+    used_ports: Iterable[HostPort],
     lacks: Callable[[Pod, Node], list[str]],
     affinity: SchedulerPlugin | None,
 ) -> list[str]:

@@ -1,26 +1,22 @@
-"""What is left of each node's resources, by what its pods request.
-
-Source: pkg/scheduler/framework/plugins/noderesources/fit.go.
-"""
+"""What is left of each node's resources, by what its pods request."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from netlab.controllers import pods as podlib
 from netlab.objects import meta
-from netlab.objects.podrequests import amounts, requests
+from netlab.objects.noderesources import Used
+from netlab.objects.podrequests import requests
 from netlab.objects.types import Node, Pod
-
-_FIRST = ("cpu", "memory", "ephemeral-storage")
 
 
 class Room:
     """Keeps count of what the pods on each node request; `note` is told of each change of one."""
 
     def __init__(self) -> None:
-        self._requested: dict[str, Counter[str]] = defaultdict(Counter)
+        self._used: dict[str, Used] = defaultdict(Used)
         self._wanted: dict[str, Mapping[str, int]] = {}
         """What is counted of a pod, by its uid."""
 
@@ -30,25 +26,33 @@ class Room:
         if before == after:
             return
         if old is not None and before:
-            self._requested[before].subtract(self._wanted.pop(meta.uid(old), {}))
+            self._used[before].remove(self._wanted.pop(meta.uid(old), {}))
         if new is not None and after:
             wanted = self._wanted[meta.uid(new)] = requests(meta.spec(new))
-            self._requested[after].update(wanted)
+            self._used[after].add(wanted)
 
-    def lacks(self, pod: Pod, node: Node) -> list[str]:
-        """Why the pod does not fit beside those that the node has, in kube-scheduler's words."""
-        if not (wanted := requests(meta.spec(pod))):
-            return []
-        whole = amounts(meta.status(node).get("allocatable") or {})
-        used = self._requested.get(meta.name(node), Counter[str]())
-        lacking = (name for name in wanted if wanted[name] > whole.get(name, 0) - used[name])
-        return [f"Insufficient {name}" for name in sorted(lacking, key=_order)]
+    def used(self, node: Node) -> Used:
+        """A copy of what the node's pods have."""
+        return self._used.get(meta.name(node), Used()).copy()
+
+    def wanted(self, pod: Pod) -> Mapping[str, int]:
+        """What a pod requests."""
+        known = self._wanted.get(meta.uid(pod))
+        return requests(meta.spec(pod)) if known is None else known
+
+    def lacks(self, pod: Pod, node: Node, beside: Iterable[Pod] = ()) -> list[str]:
+        """Why the pod does not fit with those that the node has, and some `beside`, in
+        kube-scheduler's words."""
+        used = self._used.get(meta.name(node), Used())
+        others = list(beside)
+        if others:
+            used = used.copy()
+            for other in others:
+                used.add(self.wanted(other))
+        allocatable = meta.status(node).get("allocatable") or {}
+        return [one.reason for one in used.lacks(self.wanted(pod), allocatable)]
 
 
 def _place(pod: Pod | None) -> str:
     """The node whose resources a pod has; "" for none."""
     return next(iter(podlib.on_node(pod)), "") if pod is not None else ""
-
-
-def _order(name: str) -> tuple[int, str]:
-    return (_FIRST.index(name) if name in _FIRST else len(_FIRST)), name

@@ -29,6 +29,7 @@ def bind(new: Object, old: Object, now: str) -> None:
     status = new.setdefault("status", {})
     others = [one for one in status.get("conditions") or [] if one["type"] != "PodScheduled"]
     status["conditions"] = [*others, condition]
+    status.pop("nominatedNodeName", None)
 
 
 def _conflict(name: str, why: str) -> Exception:

@@ -121,7 +121,7 @@ def node(name: str, labels: dict[str, str] | None = None, **spec: Any) -> Object
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
         "spec": spec,
-        "status": {"conditions": [ready()]},
+        "status": {"conditions": [ready()], "allocatable": {"pods": "110"}},
     }
 
 

@@ -294,7 +294,7 @@ async def test_hints_come_and_go_with_what_the_service_says(make):
     zone = "topology.kubernetes.io/zone"
     nodes = [make.node("w1", {zone: "a"}), make.node("w2", {zone: "b"})]
     for node in nodes:
-        node["status"]["allocatable"] = {"cpu": "2"}
+        node["status"]["allocatable"] |= {"cpu": "2"}
     async with make.cluster(nodes) as cluster:
         service = make.service(trafficDistribution="PreferClose")
         await cluster.create(service, make.deployment(replicas=2))

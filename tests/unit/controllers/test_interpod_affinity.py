@@ -149,7 +149,7 @@ def test_a_node_the_pod_cannot_go_to_is_no_domain_unless_affinity_is_ignored(pol
 
 def best(newcomer, *others):
     affinity = InterPodAffinity(newcomer, NODES, Others(others, [], {"default": {}}))
-    return placement.place(newcomer, NODES, lambda _: (0, 0, []), affinity)[0]
+    return placement.place(newcomer, NODES, lambda _: (0, 0, []), affinity).node
 
 
 def test_preferences_rank():

@@ -114,8 +114,8 @@ def test_the_refusals_are_told_as_the_scheduler_tells_them():
 def test_the_owner_s_pods_are_spread_before_the_load_is_looked_at_and_names_decide_ties():
     nodes = [node("c"), node("b"), node("a")]
     loads = {"a": (1, 1, []), "b": (0, 9, []), "c": (0, 9, [])}
-    assert placement.place(pod(), nodes, lambda name: loads[name]) == ("b", "")
-    assert placement.place(pod(), nodes, lambda _: (0, 0, [])) == ("a", "")
+    assert placement.place(pod(), nodes, lambda name: loads[name]).node == "b"
+    assert placement.place(pod(), nodes, lambda _: (0, 0, [])).node == "a"
 
 
 def test_preferences_count_before_spreading():
@@ -132,7 +132,7 @@ def test_preferences_count_before_spreading():
         node("c", labels={"disk": "ssd"}),
     ]
     loads = {"a": (0, 0, []), "b": (0, 0, []), "c": (3, 3, [])}
-    assert placement.place(pod(affinity=preferred), nodes, lambda name: loads[name])[0] == "c"
+    assert placement.place(pod(affinity=preferred), nodes, lambda name: loads[name]).node == "c"
 
 
 @pytest.mark.parametrize(

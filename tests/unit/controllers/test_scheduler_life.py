@@ -1,9 +1,20 @@
 import asyncio
 from collections import Counter
 
+from netlab.controllers import preemption
 from netlab.objects import meta
 
 TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+
+
+def priority_class(name, value, **more):
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": value,
+        **more,
+    }
 
 
 def per_node(pods):
@@ -47,7 +58,8 @@ async def test_a_pod_that_fits_nowhere_says_why_and_is_tried_again_when_a_node_c
         assert condition["message"] == (
             "0/3 nodes are available: "
             "1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, "
-            "2 node(s) didn't match Pod's node affinity/selector."
+            "2 node(s) didn't match Pod's node affinity/selector. "
+            "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
         )
         assert picky["status"]["phase"] == "Pending"
         (event,) = await cluster.events("FailedScheduling")
@@ -69,7 +81,8 @@ async def test_cordoned_and_failed_nodes_take_no_pods_until_they_are_back(make):
         assert message == (
             "0/2 nodes are available: "
             "1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, "
-            "1 node(s) were unschedulable."
+            "1 node(s) were unschedulable. "
+            "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
         )
         await cluster.patch("Node", "w1", {"spec": {"unschedulable": None}}, "")
         await cluster.settle()
@@ -116,7 +129,8 @@ async def test_pods_that_avoid_each_other_go_one_to_a_node_and_wait_for_room(mak
         assert per_node(await cluster.list("Pod")) == {"w1": 1, "w2": 1, None: 1}
         (waiting,) = [pod for pod in await cluster.list("Pod") if not pod["spec"].get("nodeName")]
         assert meta.condition(waiting, "PodScheduled")["message"] == (
-            "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules."
+            "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. "
+            f"preemption: 0/2 nodes are available: 2 {preemption.NO_VICTIMS}."
         )
         await cluster.patch("Deployment", "web", {"spec": {"replicas": 2}})
         await cluster.create(make.pod("other", {"app": "web"}))
@@ -215,9 +229,11 @@ async def test_what_requests_more_than_is_left_waits_until_there_is_room(make):
         )
         await cluster.settle()
         message = meta.condition(await cluster.get("Pod", "third"), "PodScheduled")["message"]
-        assert message == "0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory."
+        nobody = f" preemption: 0/2 nodes are available: 2 {preemption.NO_VICTIMS}."
+        text = "0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory."
+        assert message == text + nobody
         message = meta.condition(await cluster.get("Pod", "fourth"), "PodScheduled")["message"]
-        assert message == "0/2 nodes are available: 2 Insufficient cpu."
+        assert message == "0/2 nodes are available: 2 Insufficient cpu." + nobody
         assert message in {one["message"] for one in await cluster.events("FailedScheduling")}
         await cluster.api.patch_status("Pod", "default", "two", {"phase": "Succeeded"})
         await cluster.settle()
@@ -230,8 +246,45 @@ async def test_a_node_has_of_extended_resources_what_its_status_says(make):
         await cluster.create(make.pod("p", containers=asking(**{"example.com/card": "2"})))
         await cluster.settle()
         message = meta.condition(await cluster.get("Pod", "p"), "PodScheduled")["message"]
-        assert message == "0/1 nodes are available: 1 Insufficient example.com/card."
+        assert message == (
+            "0/1 nodes are available: 1 Insufficient example.com/card. "
+            f"preemption: 0/1 nodes are available: 1 {preemption.NO_VICTIMS}."
+        )
         status = {"allocatable": {"example.com/card": "2"}}
         await cluster.api.patch_status("Node", "", "w1", status)
         await cluster.settle()
         assert (await cluster.get("Pod", "p"))["spec"]["nodeName"] == "w1"
+
+
+async def test_a_node_takes_no_more_pods_than_its_status_says(make):
+    async with make.cluster([make.node("w1")]) as cluster:
+        await cluster.api.patch_status("Node", "", "w1", {"allocatable": {"pods": "2"}})
+        await cluster.create(*(make.pod(name) for name in "abc"))
+        await cluster.settle()
+        pods = await cluster.list("Pod")
+        (waiting,) = [pod for pod in pods if not pod["spec"].get("nodeName")]
+        assert meta.condition(waiting, "PodScheduled")["message"] == (
+            "0/1 nodes are available: 1 Too many pods. "
+            f"preemption: 0/1 nodes are available: 1 {preemption.NO_VICTIMS}."
+        )
+        await cluster.delete("Pod", next(meta.name(p) for p in pods if p is not waiting))
+        await cluster.settle()
+        assert per_node(await cluster.list("Pod")) == {"w1": 2}
+
+
+async def test_what_waits_is_placed_by_its_priority(make):
+    async with make.cluster([make.node("w1")]) as cluster:
+        await cluster.api.patch_status("Node", "", "w1", {"allocatable": {"pods": "0"}})
+        for name, value in (("low", -1), ("high", 10)):
+            await cluster.create(priority_class(name, value))
+        await cluster.create(
+            make.pod("a", priorityClassName="low"),
+            make.pod("b"),
+            make.pod("c", priorityClassName="high"),
+        )
+        await cluster.settle()
+        assert per_node(await cluster.list("Pod")) == {None: 3}
+        await cluster.api.patch_status("Node", "", "w1", {"allocatable": {"pods": "2"}})
+        await cluster.settle()
+        placed = {meta.name(p): p["spec"].get("nodeName") for p in await cluster.list("Pod")}
+        assert placed == {"a": None, "b": "w1", "c": "w1"}

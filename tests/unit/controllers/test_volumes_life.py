@@ -9,6 +9,7 @@ import pytest
 from netlab.errors import Invalid
 from netlab.objects import meta, storage
 
+UNHELPFUL = "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
 CLASS = {
     "apiVersion": "storage.k8s.io/v1",
     "kind": "StorageClass",
@@ -128,13 +129,13 @@ async def test_a_pod_waits_for_its_claim(cluster, make):
     await cluster.settle()
     waiting = await cluster.get("Pod", "p")
     assert meta.condition(waiting, "PodScheduled")["message"] == (
-        '0/3 nodes are available: persistentvolumeclaim "data" not found.'
+        '0/3 nodes are available: persistentvolumeclaim "data" not found. ' + UNHELPFUL
     )
     await cluster.create(claim(storageClassName="unknown"))
     await cluster.settle()
     waiting = await cluster.get("Pod", "p")
     assert meta.condition(waiting, "PodScheduled")["message"] == (
-        "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+        "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. " + UNHELPFUL
     )
     await cluster.create({**CLASS, "metadata": {"name": "unknown"}})
     await cluster.settle()
