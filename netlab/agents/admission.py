@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from netlab.agents.addresses import Book, NodeAddresses
@@ -12,8 +13,10 @@ from netlab.agents.podrun import PodRun, new_run, refuse_long_name
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError, NotFound
 from netlab.objects import meta, types
-from netlab.objects.hostports import NO_FREE_PORTS, clash, host_ports
+from netlab.objects.hostports import NO_FREE_PORTS, HostPort, clash, host_ports
 from netlab.objects.lab import Node
+from netlab.objects.noderesources import PODS, Insufficient, Used
+from netlab.objects.podrequests import requests
 from netlab.objects.types import Pod
 
 
@@ -48,26 +51,27 @@ class Admission:
     async def fitting(self, pods: Sequence[Pod], others: Iterable[Pod]) -> list[Pod]:
         """Those for whom the node has what they must have, beside `others` that run; of the rest
         nothing comes any more."""
-        if not any(host_ports(pod) for pod in pods):
-            return list(pods)
-        used = [port for other in others for port in host_ports(other)]
+        room = _Room(self._allocatable(), others)
         fitting = []
         for pod in sorted(pods, key=lambda pod: not _ips(pod)):  # who is there already, first
-            wanted = host_ports(pod)
-            if clash(wanted, used):
-                await self._reject(pod, "NodePorts", NO_FREE_PORTS)
+            if refusal := room.refusal(pod):
+                await self._reject(pod, *refusal)
             else:
-                used += wanted
+                room.take_in(pod)
                 fitting.append(pod)
         return fitting
 
-    async def _reject(self, pod: Pod, predicate: str, why: str) -> None:
+    def _allocatable(self) -> Mapping[str, str]:
+        node = self._nodes.get(self._node.name)
+        known = (meta.status(node).get("allocatable") or {}) if node is not None else {}
+        return {name: str(amount) for name, amount in known.items()}
+
+    async def _reject(self, pod: Pod, reason: str, text: str) -> None:
         """In the kubelet's words: as it is bound to this node, nobody else can run it either."""
-        text = f"Predicate {predicate} failed: {why}"
-        self._events.rejected(pod, predicate, text)
+        self._events.rejected(pod, reason, text)
         status: types.PodStatus = {
             "phase": "Failed",
-            "reason": predicate,
+            "reason": reason,
             "message": f"Pod was rejected: {text}",
         }
         with contextlib.suppress(NotFound):
@@ -98,15 +102,70 @@ class Admission:
         run = new_run(pod, self._node.name, _ips(pod) if ips is None else ips, netns, directory)
         run.pod_cidrs, run.host_ips = self._node.pod_cidrs, self._node.internal_ips
         run.cluster_domain = self._cluster_domain
-        if (node := self._nodes.get(self._node.name)) is not None:
-            known = meta.status(node).get("allocatable") or {}
-            run.allocatable = {name: str(amount) for name, amount in known.items()}
+        run.allocatable = self._allocatable()
         return run
 
     def release(self, run: PodRun) -> None:
         """Others may have its addresses."""
         if not run.host_network:
             self._addresses.release(run.ips)
+
+
+class _Room:
+    """What a node has left beside the pods that it has; what they have is added up once somebody
+    wants of it."""
+
+    def __init__(self, allocatable: Mapping[str, str], pods: Iterable[Pod]) -> None:
+        self._allocatable = allocatable
+        self._pods = list(pods)
+
+    def take_in(self, pod: Pod) -> None:
+        """One more has what it wants."""
+        self._pods.append(pod)
+        if "_used" in vars(self):
+            self._used.add(requests(meta.spec(pod)))
+        if "_ports" in vars(self):
+            self._ports.extend(host_ports(pod))
+
+    @cached_property
+    def _used(self) -> Used:
+        used = Used()
+        for pod in self._pods:
+            used.add(requests(meta.spec(pod)))
+        return used
+
+    @cached_property
+    def _ports(self) -> list[HostPort]:
+        return [port for pod in self._pods for port in host_ports(pod)]
+
+    def refusal(self, pod: Pod) -> tuple[str, str] | None:
+        """The reason why a pod cannot run here, and more words about it; None if it can. Who is
+        there already has what it requests."""
+        for one in () if _ips(pod) or not self._allocatable else self._lacks(pod):
+            asked = f"requested: {_whole(one, one.requested)}, used: {_whole(one, one.used)}"
+            return f"OutOf{one.resource}", (
+                f"Node didn't have enough resource: {one.resource}, {asked}, "
+                f"capacity: {_whole(one, one.capacity)}"
+            )
+        wanted = host_ports(pod)
+        if wanted and clash(wanted, self._ports):
+            return "NodePorts", f"Predicate NodePorts failed: {NO_FREE_PORTS}"
+        return None
+
+    def _lacks(self, pod: Pod) -> list[Insufficient]:
+        """Resources of others that the node knows nothing of are no matter of its own."""
+        wanted = {
+            name: amount
+            for name, amount in requests(meta.spec(pod)).items()
+            if name in self._allocatable or "/" not in name
+        }
+        used = self._used if wanted else Used(pods=len(self._pods))
+        return used.lacks(wanted, self._allocatable)
+
+
+def _whole(one: Insufficient, amount: int) -> int:
+    """As kubelets count: cpu in thousandths, all else in ones."""
+    return amount if one.resource in (PODS, "cpu") else -(-amount // 1000)
 
 
 def _ips(pod: Pod) -> tuple[str, ...]:

@@ -224,6 +224,12 @@ class Kubelet:
         if starting:
             await self._start(starting)
 
+    def _counts(self, run: PodRun) -> bool:
+        """Whether a pod has something of the node: one that is out of the API has nothing more."""
+        known = self._pods.get(run.key)
+        is_there = known is not None and meta.uid(known) == run.uid
+        return is_there and not is_pod_terminal(run.pod)
+
     def _own(self, key: str) -> Pod | None:
         """Our pod of that name: the successor of one of ours may be another node's, or nobody's."""
         pod = self._pods.get(key)
@@ -241,7 +247,7 @@ class Kubelet:
     # -- starting --------------------------------------------------------------------------
 
     async def _start(self, pods: Sequence[Pod]) -> None:
-        others = (run.pod for run in self.runs.values() if not is_pod_terminal(run.pod))
+        others = (run.pod for run in self.runs.values() if self._counts(run))
         fitting = await self._admission.fitting(pods, others)
         runs = [run for pod in fitting if (run := self._admit(pod)) is not None]
         failed = await self._attach([run for run in runs if not run.host_network])

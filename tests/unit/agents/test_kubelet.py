@@ -405,6 +405,50 @@ async def test_a_pod_whose_host_port_is_taken_fails_and_says_why():
         assert world.recorder.warnings == [f"NodePorts: {why}"] * 2
 
 
+def requesting(**amounts):
+    return {"containers": [{"name": "c", "image": "nginx", "resources": {"requests": amounts}}]}
+
+
+async def test_a_pod_that_the_node_lacks_resources_for_fails_and_says_which():
+    async with World() as world:
+        allocatable = {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "1Gi", "pods": "3"}
+        status = {"status": {"allocatable": allocatable}}
+        world.registry.patch("Node", "", NODE, status, subresource="status")
+        await world.until(lambda: world.informers["Node"].get(NODE)["status"].get("allocatable"))
+        world.create("first", **requesting(cpu="1500m", memory="512Mi"))
+        await world.until(lambda: world.ready() == ["first"])
+        cases = {
+            "cpu": (requesting(cpu="0.6"), "requested: 600, used: 1500, capacity: 2000"),
+            "memory": (
+                requesting(memory="1Gi"),
+                "requested: 1073741824, used: 536870912, capacity: 1073741824",
+            ),
+            "ephemeral-storage": (
+                requesting(**{"ephemeral-storage": "2Gi"}),
+                "requested: 2147483648, used: 0, capacity: 1073741824",
+            ),
+        }
+        for resource, (spec, words) in cases.items():
+            world.create(f"more-{resource}", **spec)
+            await world.until(lambda: world.recorder.warnings)
+            why = f"Node didn't have enough resource: {resource}, {words}"
+            status = world.pods()[f"more-{resource}"]["status"]
+            found = status["phase"], status["reason"], status["message"]
+            assert found == ("Failed", f"OutOf{resource}", f"Pod was rejected: {why}")
+            assert world.recorder.warnings == [f"OutOf{resource}: {why}"]
+            world.recorder.warnings.clear()
+        card = {"example.com/card": "1"}
+        second = requesting(cpu="500m", **card)
+        second["containers"][0]["resources"]["limits"] = card
+        world.create("second", **second)
+        world.create("third")
+        await world.until(lambda: world.ready() == ["first", "second", "third"])
+        world.create("fourth")
+        await world.until(lambda: world.recorder.warnings)
+        words = "pods, requested: 1, used: 3, capacity: 3"
+        assert world.recorder.warnings == [f"OutOfpods: Node didn't have enough resource: {words}"]
+
+
 async def test_a_port_of_a_pod_that_has_ended_is_free():
     async with World() as world:
         world.create("first", **claiming({"hostPort": 80}), restartPolicy="Never")
