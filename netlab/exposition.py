@@ -5,8 +5,11 @@ Source: prometheus.io/docs/instrumenting/exposition_formats, text format 0.0.4.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Literal
+
+from msgspec import Struct, field
 
 FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 """The Content-Type of a page."""
@@ -49,3 +52,29 @@ def number(value: float) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+class Histogram(Struct):
+    """How many values fell below each of the bounds, and their sum."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        """One value more."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def lines(self, name: str, labels: Labels) -> Iterator[str]:
+        """As Prometheus reads it: each bucket counts what the lesser ones do, too."""
+        below = 0
+        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            below += count
+            le = "+Inf" if bound == float("inf") else number(bound)
+            yield sample(f"{name}_bucket", (*labels, ("le", le)), below)
+        yield sample(f"{name}_sum", labels, self.total)
+        yield sample(f"{name}_count", labels, below)

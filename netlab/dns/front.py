@@ -230,7 +230,7 @@ class Front:
         self._done(query, reply if reply is not None else _failure(query.asks))
 
     def _answer(self, query: _Query, said: bytes) -> None:
-        self.counts.told(query.zone, said)
+        self.counts.told(query.zone, said, self._loop.time() - query.came)
         self._turns.done(query.slot)
         self._box.answer(query.slot, said, self._udp)
 
@@ -261,14 +261,14 @@ class Front:
 
     async def _over_tcp(self, query: bytes) -> bytes | None:
         """TCP has its own way to tell that a server is gone; its connections are not kept."""
-        lasts = self.lasting
+        lasts, came = self.lasting, self._loop.time()
         zone = lasts.zone(query) if lasts is not None else "."
         self.counts.asked(zone, query, "tcp", "1")
         said = lasts.kept(query, stream=True) if lasts is not None else None
         if said is None:
             said = await self._asked_over_tcp(query)
         if said is not None:
-            self.counts.told(zone, said)
+            self.counts.told(zone, said, self._loop.time() - came)
         return said
 
     async def _asked_over_tcp(self, query: bytes) -> bytes | None:

@@ -1,8 +1,8 @@
 """How long answers of the cluster's DNS last, which it gives again, and what it counts. Pure.
 
 The dnsmasqs and the responder give the cluster's own names for no time at all, so that neither of
-them keeps one: here they get their `ttl`. What is kept is so as CoreDNS' `cache` has it, but for
-the cluster's reverse names, which are not kept: what becomes of an address shows at once.
+them keeps one: here they get their `ttl`. What is kept is so as CoreDNS' `cache` has it: with the
+Corefile of kubeadm the reverse names of the cluster, and none below its domain.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from netlab import exposition
 from netlab.dns import terms
-from netlab.exposition import Labels
+from netlab.exposition import Histogram, Labels
 from netlab.workload.inside import dnscache, dnswire
 from netlab.workload.inside.dnsrewrite import within
 
@@ -26,6 +26,7 @@ _HEADER = 12
 _REVERSE = (b"\7in-addr\4arpa\0", b"\3ip6\4arpa\0")
 _SERVER = ("server", "dns://:53")
 _VIEW = ("view", "")
+_DURATIONS = tuple(0.00025 * 2**power for power in range(16))
 
 
 class _Block(Struct, frozen=True):
@@ -40,7 +41,6 @@ class Lasting:
     def __init__(self, told: Mapping[str, Any]) -> None:
         domain = str(told["domain"])
         self._own = dnswire.written(domain)
-        self._reverse = [dnswire.written(zone) for zone in told["reverse"]]
         self._ttl = int(told["ttl"]).to_bytes(4, "big")
         caches = {
             zone: (dnscache.of_directive(terms.directive(*each["directive"]), each["zones"]), each)
@@ -105,10 +105,7 @@ class Lasting:
         return (block.cache, query) if block is not None and block.cache is not None else None
 
     def _is_not_kept(self, packet: bytes) -> bool:
-        if not self._keeps_own and self._own in packet:
-            return True
-        has = any(zone in packet for zone in _REVERSE)
-        return has and any(zone in packet for zone in self._reverse)
+        return not self._keeps_own and self._own in packet
 
     def _block(self, name: str) -> _Block | None:
         return next((block for block in self._blocks if within(name, block.zone)), None)
@@ -175,6 +172,8 @@ class Counts:
         """By zone, protocol, family and type."""
         self._told = Counter[tuple[str, int]]()
         """By zone and code."""
+        self._took: dict[str, Histogram] = {}
+        """By zone: seconds."""
 
     def asked(self, zone: str, packet: bytes, proto: str, family: str) -> None:
         """A query came."""
@@ -182,9 +181,12 @@ class Counts:
         kind = int.from_bytes(packet[end + 1 : end + 3], "big") if end > 0 else 0
         self._asked[zone, proto, family, kind] += 1
 
-    def told(self, zone: str, said: bytes) -> None:
-        """It was answered."""
+    def told(self, zone: str, said: bytes, seconds: float) -> None:
+        """It was answered, so long after it came."""
         self._told[zone, said[3] & 15] += 1
+        if zone not in self._took:
+            self._took[zone] = Histogram(_DURATIONS)
+        self._took[zone].observe(seconds)
 
     def samples(self) -> Iterable[str]:
         """As CoreDNS tells Prometheus."""
@@ -197,6 +199,11 @@ class Counts:
             ((_SERVER, ("zone", zone), _VIEW, ("rcode", _code(code))), count)
             for (zone, code), count in self._told.items()
         ]
+        if self._took:
+            name = "coredns_dns_request_duration_seconds"
+            yield from exposition.head(name, "histogram")
+            for zone, took in self._took.items():
+                yield from took.lines(name, (_SERVER, ("zone", zone), _VIEW))
         if asked:
             family_of = exposition.family
             yield from family_of("coredns_dns_requests_total", "counter", list(asked.items()))

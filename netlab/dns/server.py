@@ -212,7 +212,7 @@ class DnsServer:
 
     def _tell_terms(self) -> None:
         """What is kept is not kept any longer."""
-        told = terms.to_json(self.terms, self.domain, self._config.reverse)
+        told = terms.to_json(self.terms, self.domain)
         self._names.set(terms.TERMS, told)
 
     async def refit(self) -> None:

@@ -54,10 +54,10 @@ def usual(domain: str) -> Terms:
     return Terms(30, (".",), (((".",), cache),), pages)
 
 
-def to_json(terms: Terms, domain: str, reverse: Sequence[str] = ()) -> dict[str, Any]:
-    """As they travel to the process that answers; `reverse` are the cluster's reverse zones."""
+def to_json(terms: Terms, domain: str) -> dict[str, Any]:
+    """As they travel to the process that answers."""
     caches = [{"zones": zones, "directive": directive} for zones, directive in terms.caches]
-    own = {"domain": domain, "reverse": tuple(reverse), "ttl": terms.ttl}
+    own = {"domain": domain, "ttl": terms.ttl}
     return {**own, "zones": terms.zones, "caches": caches}
 
 

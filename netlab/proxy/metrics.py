@@ -6,14 +6,13 @@ Names, labels and buckets are kube-proxy's (pkg/proxy/metrics).
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from netlab import exposition
-from netlab.exposition import Labels
+from netlab.exposition import Histogram, Labels
 from netlab.proxy.addresses import Family
 from netlab.proxy.config import ModeName
 
@@ -61,32 +60,6 @@ _HELP = {
     "proxy_healthz_total": "Cumulative proxy healthz HTTP status",
     "proxy_livez_total": "Cumulative proxy livez HTTP status",
 }
-
-
-class Histogram(Struct):
-    """How many values fell below each of the bounds, and their sum."""
-
-    bounds: tuple[float, ...]
-    counts: list[int] = field(default_factory=list)
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = [0] * (len(self.bounds) + 1)
-
-    def observe(self, value: float) -> None:
-        """One value more."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def lines(self, name: str, labels: Labels) -> Iterator[str]:
-        """As Prometheus reads it: each bucket counts what the lesser ones do, too."""
-        below = 0
-        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
-            below += count
-            le = "+Inf" if bound == float("inf") else exposition.number(bound)
-            yield exposition.sample(f"{name}_bucket", (*labels, ("le", le)), below)
-        yield exposition.sample(f"{name}_sum", labels, self.total)
-        yield exposition.sample(f"{name}_count", labels, below)
 
 
 class FamilySync(Struct, frozen=True):

@@ -10,7 +10,6 @@ from netlab.dns.lasting import Counts, Lasting, page
 from netlab.workload.inside import dnswire
 
 DOMAIN = "cluster.local"
-REVERSE = ("96.10.in-addr.arpa",)
 WEB = "web.default.svc.cluster.local."
 
 
@@ -18,7 +17,7 @@ def lasting(text: str = "") -> Lasting:
     usual = terms.usual(DOMAIN)
     found = configmaps.of_corefile(text, DOMAIN, ()).terms if text else usual
     assert found is not None
-    return Lasting(msgspec.json.decode(msgspec.json.encode(terms.to_json(found, DOMAIN, REVERSE))))
+    return Lasting(msgspec.json.decode(msgspec.json.encode(terms.to_json(found, DOMAIN))))
 
 
 def said(name: str, *records: str) -> bytes:
@@ -75,9 +74,10 @@ def test_without_disable_the_cluster_s_names_are_kept_too() -> None:
     assert found.kept(own, stream=False) is not None
 
 
-def test_reverse_names_of_the_cluster_are_not_kept() -> None:
-    found = lasting()
-    for name, kept in (("1.0.96.10.in-addr.arpa.", False), ("8.8.8.8.in-addr.arpa.", True)):
+def test_reverse_names_are_kept_as_they_are_below_no_domain_that_is_disabled() -> None:
+    text = ". {\n kubernetes cluster.local in-addr.arpa\n cache 30 {\n disable success %s\n }\n}"
+    for found, kept in ((lasting(), True), (lasting(text % "96.10.in-addr.arpa"), False)):
+        name = "1.0.96.10.in-addr.arpa."
         asked = query(name, "PTR").message
         told = dnswire.answer(query(name, "PTR"), 0, [dnswire.spoken(f"{name} 9 PTR {WEB}")])
         found.learnt(asked, told, stream=False)
@@ -101,12 +101,18 @@ def test_what_is_counted() -> None:
     counts = Counts()
     counts.asked(".", query(WEB).message, "udp", "1")
     counts.asked(".", query(WEB, "SRV").message, "tcp", "2")
-    counts.told(".", said(WEB))
+    for seconds in (0.0001, 0.0003, 20.0):
+        counts.told(".", said(WEB), seconds)
     text = page(counts, None)
     head = 'coredns_dns_requests_total{server="dns://:53",zone=".",view="",'
     assert f'{head}proto="udp",family="1",type="A"}} 1' in text
     assert f'{head}proto="tcp",family="2",type="SRV"}} 1' in text
     assert (
-        'coredns_dns_responses_total{server="dns://:53",zone=".",view="",rcode="NOERROR"} 1' in text
+        'coredns_dns_responses_total{server="dns://:53",zone=".",view="",rcode="NOERROR"} 3' in text
     )
+    name, labels = "coredns_dns_request_duration_seconds", 'server="dns://:53",zone=".",view=""'
+    assert f"# TYPE {name} histogram" in text
+    for le, count in (("0.00025", 1), ("0.0005", 2), ("8.192", 2), ("+Inf", 3)):
+        assert f'{name}_bucket{{{labels},le="{le}"}} {count}\n' in text
+    assert f"{name}_count{{{labels}}} 3\n" in text and f"{name}_sum{{{labels}}} 20.0004\n" in text
     assert "coredns_panics_total 0" in text and "coredns_cache" not in text
