@@ -203,6 +203,8 @@ async def test_a_removed_service_is_gone_and_a_changed_one_has_only_its_new_addr
 async def test_an_address_held_twice_keeps_a_ptr_when_one_holder_goes(
     server: DnsServer, pod: Pod
 ) -> None:
+    text = f". {{\n kubernetes {DOMAIN} in-addr.arpa\n}}"  # which keeps no answer
+    server.set_forwarding(configmaps.asked("coredns", {"Corefile": text}, DOMAIN, ()))
     for name in ("one", "two"):
         server.set_service(f"default/{name}", service(name, "None"))
         server.set_slice(f"default/{name}-x", slice_(name, "10.244.1.5"))
