@@ -19,6 +19,39 @@ from netlab.store import failures
 _OMITTED_IF_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
+OMITTED_IF_ZERO = frozenset({
+    "globalDefault", "healthCheckNodePort", "hostIPC", "hostNetwork", "hostPID", "hostPort",
+    "minReadySeconds", "nodePort", "paused", "publishNotReadyAddresses", "stdin", "stdinOnce",
+    "tty", "unschedulable",
+})  # fmt: skip
+"""Numbers and truths that an API server has as values, not behind pointers: 0 and false are what
+is left out, and not written."""
+
+
+def omit_zeros(obj: Object) -> None:
+    """Leave out, in place, what of a desired state says no more than nothing would."""
+    desired = {name: entry for name, entry in obj.items() if name not in ("metadata", "status")}
+    for name in _zeros(desired):
+        del obj[name]
+    for entry in desired.values():
+        _omit_zeros(entry)
+
+
+def _omit_zeros(value: Any) -> None:
+    if isinstance(value, dict):
+        for field in _zeros(value):
+            del value[field]
+        for entry in value.values():
+            _omit_zeros(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            _omit_zeros(entry)
+
+
+def _zeros(value: Mapping[str, Any]) -> list[str]:
+    return [field for field in OMITTED_IF_ZERO & value.keys() if value[field] in (False, 0)]
+
+
 def kind_of(obj: AnyObject) -> Kind:
     """The kind of an object from a client; `NotFound` or `BadRequest` if it is not served."""
     kind = kind_named(str(obj.get("kind") or ""))
@@ -46,12 +79,17 @@ class Decoded(NamedTuple):
 
 
 def decoded(
-    kind: Kind, obj: AnyObject, stored: Mapping[str, Any] = MappingProxyType({})
+    kind: Kind,
+    obj: AnyObject,
+    stored: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    zeros: bool = False,
 ) -> Decoded:
     """The caller's object as a copy of our own: no nulls, no unknown fields, sound types.
 
     Nulls stay within a field that is opaque here, as the data of a ControllerRevision is. What it
-    has of `stored`, fields that were decoded before, is neither looked at nor copied.
+    has of `stored`, fields that were decoded before, is neither looked at nor copied. With
+    `zeros` those are kept that are not written.
     """
     kept = {field: value for field, value in stored.items() if obj.get(field) is value}
     obj = {**obj, "metadata": obj.get("metadata", {})}
@@ -68,6 +106,8 @@ def decoded(
     for field in _OMITTED_IF_EMPTY:
         if not own["metadata"].get(field, True):
             del own["metadata"][field]
+    if not zeros:
+        omit_zeros(own)
     for field in kind.opaque:
         if obj.get(field) is not None:
             own[field] = copy.deepcopy(obj[field])

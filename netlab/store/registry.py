@@ -238,7 +238,7 @@ class Registry(Reader):
             raise BadRequest("the applied configuration must be a mapping")
         live = old or _unborn(kind, namespace, name)
         managed_fields.check(config, live)
-        said, _ = admission.decoded(kind, {**_type_of(live), **config})
+        said, _ = admission.decoded(kind, {**_type_of(live), **config}, zeros=True)
         identity.check_same(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
         new = copy.deepcopy(
             managed_fields.applied(
@@ -246,6 +246,7 @@ class Registry(Reader):
             )
         )
         managers = managed_fields.take(new)
+        admission.omit_zeros(new)
         if old is None:
             return self._create(kind, new, change.dry_run, managers)
         return self._update(kind, new, old, replace(change, managers=managers))
