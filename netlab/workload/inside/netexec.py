@@ -101,13 +101,16 @@ class NetExec:
                     opened.sendto(answer, sender)
 
     def serve_messages(self, opened: socket.socket | sctp_packets.Listener) -> None:
-        """Answer a message of each association by SCTP."""
+        """Answer a message of each association by SCTP; who has gone keeps nobody waiting."""
         self.is_ready = True
         while True:
-            with opened.accept()[0] as connection, contextlib.suppress(OSError):
-                answer = self.reply(connection.recv(1024), web.plain(connection.getpeername()))
-                if answer is not None:
-                    connection.sendall(answer)
+            in_background(self._serve_association, opened.accept()[0])
+
+    def _serve_association(self, connection: socket.socket | sctp_packets.Association) -> None:
+        with connection, contextlib.suppress(OSError):
+            answer = self.reply(connection.recv(1024), web.plain(connection.getpeername()))
+            if answer is not None:
+                connection.sendall(answer)
 
     def _now(self, _: Request) -> Answer:
         now = time.time()

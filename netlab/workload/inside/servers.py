@@ -85,10 +85,15 @@ def porter(words: Sequence[str]) -> None:
 
 
 def greet(opened: socket.socket | sctp_packets.Listener, text: bytes) -> None:
-    """Say something to everybody who connects."""
-    while True:
-        with contextlib.suppress(OSError), opened.accept()[0] as connection:
+    """Say something to everybody who connects; who has gone keeps nobody waiting."""
+
+    def say(connection: socket.socket | sctp_packets.Association) -> None:
+        with contextlib.suppress(OSError), connection:
             connection.sendall(text)
+
+    while True:
+        with contextlib.suppress(OSError):
+            in_background(say, opened.accept()[0])
 
 
 def echo_text(opened: socket.socket, text: bytes) -> None:

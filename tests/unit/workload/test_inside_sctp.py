@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from netlab.pathcheck import checksums
+from netlab.workload.inside import netexec, servers
 from netlab.workload.inside import sctp_packets as sctp
 from netlab.workload.inside.sctp_packets import Association, Chunk
 
@@ -83,3 +84,53 @@ def test_an_end_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch):
         deaf.recv(10)
     with pytest.raises(OSError, match="too long"):
         deaf.sendall(b"x" * (sctp.LONGEST + 1))
+
+
+class Leaving:
+    """One end that never hears of anything: what is said to it waits until `hears`."""
+
+    def __init__(self, *, hears: bool) -> None:
+        self.heard = threading.Event()
+        self._gone = threading.Event()
+        if hears:
+            self._gone.set()
+
+    def __enter__(self) -> Leaving:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def getpeername(self) -> tuple[str, int]:
+        return "10.244.1.2", 40000
+
+    def recv(self, _: int) -> bytes:
+        self._gone.wait(60)
+        return b"echo hello"
+
+    def sendall(self, _: bytes) -> None:
+        self._gone.wait(60)
+        self.heard.set()
+
+
+class Door:
+    """A listener to which these come, one by one."""
+
+    def __init__(self, *ends: Leaving) -> None:
+        self._ends = iter(ends)
+
+    def accept(self) -> tuple[Leaving, tuple[str, int]]:
+        for end in self._ends:
+            return end, end.getpeername()
+        threading.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "serve", [lambda door: servers.greet(door, b"web-0"), netexec.NetExec().serve_messages]
+)
+def test_who_has_gone_keeps_nobody_waiting(serve: Any):
+    gone, there = Leaving(hears=False), Leaving(hears=True)
+    threading.Thread(target=serve, args=(Door(gone, there),), daemon=True).start()
+    assert there.heard.wait(30)
+    assert not gone.heard.is_set()
