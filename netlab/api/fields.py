@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from netlab.api import duplicates
 from netlab.errors import BadRequest, Invalid
-from netlab.objects import schema
+from netlab.objects import schema, times
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path
@@ -136,6 +136,8 @@ def _cannot_unmarshal(obj: Object, path: Path) -> str:
         inner = raw.get("$ref", inner)
         raw = defs[raw["$ref"]] if "$ref" in raw else raw
     field, wanted, value = f"{struct}.{'.'.join(names)}", _go_type(raw, inner), _value_at(obj, path)
+    if raw.get("format") == "date-time" and isinstance(value, str):
+        return times.complaint(value)
     given = f"number {value}" if type(value) is int and wanted in _INTEGERS else json_type(value)
     return f"json: cannot unmarshal {given} into Go struct field {field} of type {wanted}"
 

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
+from netlab.objects import times
 from netlab.objects.kinds import OWN
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, did_you_mean, not_supported, required
@@ -51,6 +52,7 @@ class Schema:
         "elements",
         "enum",
         "is_open",
+        "is_time",
         "limit",
         "merge_key",
         "python_types",
@@ -75,7 +77,9 @@ class Schema:
         self.merge_key: str | None = raw.get("x-kubernetes-patch-merge-key")
         strategy = raw.get("x-kubernetes-patch-strategy", "")
         self.strategies: frozenset[str] = frozenset(strategy.split(",")) - {""}
-        self.takes_text = not self.enum and (not self.python_types or str in self.python_types)
+        self.is_time = raw.get("format") == "date-time"
+        said = self.enum or self.is_time
+        self.takes_text = not said and (not self.python_types or str in self.python_types)
         self._defs = defs
         self._properties: dict[str, Any] = raw.get("properties", {})
         rest = raw.get("additionalProperties", not self._properties)
@@ -189,7 +193,9 @@ def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem
         report(not_supported(path, value, schema.enum))
     elif kind is dict:
         _walk_mapping(value, schema, path, report)
-    elif kind is int and not -schema.limit <= value < schema.limit:
+    elif (kind is int and not -schema.limit <= value < schema.limit) or (
+        schema.is_time and times.complaint(value)
+    ):
         report(_mistyped(value, schema, path))
     elif kind is list and schema.elements is not ANYTHING:
         for index, element in enumerate(value):
@@ -219,7 +225,7 @@ def _walk_mapping(
 
 
 def _mistyped(value: Any, schema: Schema, path: Path) -> FieldProblem:
-    wanted = " or ".join(_WORDS[name] for name in schema.types)
+    wanted = _A_TIME if schema.is_time else " or ".join(_WORDS[name] for name in schema.types)
     hint = _known_fields(schema, "its fields:") if not isinstance(value, dict | list) else None
     return FieldProblem(
         path, f"must be {wanted}, not {_describe(value, schema)}", hint, "FieldValueTypeInvalid"
@@ -237,6 +243,8 @@ def _describe(value: Any, schema: Schema) -> str:
         return json.dumps(value)
     return f"the {'string' if isinstance(value, str) else 'number'} {json.dumps(value)}"
 
+
+_A_TIME = "a time such as 2026-01-31T12:00:00Z"
 
 # What an API server adds of a field that is missing.
 _OF_REQUIRED = {"pathType": "pathType must be specified"}
@@ -311,7 +319,7 @@ _ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": Fa
 
 def complete(value: Any, schema: Schema) -> None:
     """Give every required scalar that is missing its zero, in place, as an API server's own
-    encoding of an object does."""
+    encoding of an object does. A time's is null."""
     if isinstance(value, list):
         for element in value:
             complete(element, schema.elements)
@@ -319,7 +327,7 @@ def complete(value: Any, schema: Schema) -> None:
         for name in schema.required:
             child = schema.child(name)
             if child is not None and child.types and child.types[0] in _ZEROS:
-                value.setdefault(name, _ZEROS[child.types[0]])
+                value.setdefault(name, None if child.is_time else _ZEROS[child.types[0]])
         for name, item in value.items():
             child = schema.child(name)
             if child is not None:

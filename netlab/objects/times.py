@@ -24,8 +24,8 @@ def micro_time(seconds: float) -> str:
 
 
 def parse_time(text: object) -> float | None:
-    """A timestamp as seconds since 1970; None for none, or for what is no time: in a status
-    anything may be written."""
+    """A timestamp as seconds since 1970; None for none, or for what is no time: annotations may
+    have anything."""
     if not isinstance(text, str) or not text:
         return None
     try:
@@ -33,6 +33,39 @@ def parse_time(text: object) -> float | None:
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+_RFC3339 = "2006-01-02T15:04:05Z07:00"
+"""The form of a time, as Go writes it down, and its parts."""
+_PARTS = (
+    (r"\d{4}", "2006"), ("-", "-"), (r"\d\d", "01"), ("-", "-"), (r"\d\d", "02"), ("T", "T"),
+    (r"\d\d", "15"), (":", ":"), (r"\d\d", "04"), (":", ":"), (r"\d\d(?:[.,]\d+)?", "05"),
+    (r"Z|[+-]\d\d:\d\d", "Z07:00"),
+)  # fmt: skip
+_TIME = re.compile("".join(f"(?:{part})" for part, _ in _PARTS), re.ASCII)
+
+
+def complaint(text: str) -> str:
+    """Why a text is no time, in the words of Go's decoder; "" for one that is."""
+    if _TIME.fullmatch(text):
+        return "" if parse_time(text) is not None else f'parsing time "{text}": {_excess(text)}'
+    rest = text
+    for part, form in _PARTS:
+        found = re.match(part, rest, re.ASCII)
+        if found is None:
+            return f'parsing time "{text}" as "{_RFC3339}": cannot parse "{rest}" as "{form}"'
+        rest = rest[found.end() :]
+    return f'parsing time "{text}": extra text: "{rest}"'
+
+
+def _excess(text: str) -> str:
+    """Which part is too great; days count from 1, by month and year."""
+    _, month, _, hour, minute, second = map(int, re.findall(r"\d+", text)[:6])
+    limits = (("month", month - 1, 12), ("hour", hour, 24), ("minute", minute, 60),
+              ("second", second, 60))  # fmt: skip
+    return (
+        next((name for name, part, end in limits if not 0 <= part < end), "day") + " out of range"
+    )
 
 
 def seconds(text: object) -> float:

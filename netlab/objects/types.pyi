@@ -137,7 +137,7 @@ class ClusterTrustBundleProjection(TypedDict):
     signerName: NotRequired[str]
 
 class Condition(TypedDict):
-    lastTransitionTime: Time
+    lastTransitionTime: Time | None
     message: str
     observedGeneration: NotRequired[int]
     reason: str

@@ -55,3 +55,13 @@ def test_wrong_types(obj: Json, words: str) -> None:
     assert caught.value.message.endswith(
         f"cannot be handled as a {obj['kind']}: json: cannot unmarshal {words}"
     )
+
+
+def test_what_is_no_time_is_told_as_go_tells_it():
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": {}, "lastTimestamp": "soon"}
+    with pytest.raises(BadRequest) as caught:
+        check(event, "Ignore")
+    assert str(caught.value) == (
+        'Event in version "v1" cannot be handled as a Event: parsing time "soon" as '
+        '"2006-01-02T15:04:05Z07:00": cannot parse "soon" as "2006"'
+    )

@@ -178,7 +178,9 @@ async def test_a_job_that_somebody_else_made_of_it_is_told(cluster, clock):
     assert await jobs(cluster) == []
 
 
-@pytest.mark.parametrize("last", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "once"])
+@pytest.mark.parametrize(
+    "last", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"]
+)
 async def test_whatever_its_status_says_it_goes_on(cluster, clock, last):
     await cluster.create(cron_job(timeZone="America/New_York"))
     status = {"lastScheduleTime": last, "active": [{}]}

@@ -212,6 +212,36 @@ def test_an_address_in_a_load_balancers_status_is_the_services_own(
     assert modes == ["VIP", "Proxy", None]
 
 
+def test_a_required_time_that_a_status_leaves_out_is_null(registry: Registry, make: Any) -> None:
+    registry.create(make.service())
+    said = {
+        "type": "Up",
+        "status": "True",
+        "reason": "E2E",
+        "message": "",
+        "lastTransitionTime": None,
+    }
+    for time in ({"lastTransitionTime": None}, {}):
+        status = {"conditions": [{**said, **time}]}
+        after = registry.patch(
+            "Service", "default", "web", {"status": status}, subresource="status"
+        )
+        assert after["status"]["conditions"] == [said]
+    again = registry.update(after, subresource="status")
+    assert again["status"]["conditions"] == [said]
+
+
+def test_what_is_no_time_is_refused(registry: Registry, make: Any) -> None:
+    registry.create(make.service())
+    said = {"type": "Up", "status": "True", "reason": "E2E", "message": ""}
+    for time in ("", "soon", "2026-01-31"):
+        status = {"conditions": [{**said, "lastTransitionTime": time}]}
+        with pytest.raises(
+            BadRequest, match="must be a time such as 2026-01-31T12:00:00Z, not the"
+        ):
+            registry.patch("Service", "default", "web", {"status": status}, subresource="status")
+
+
 def test_status_changes_through_its_subresource_only(registry: Registry, make: Any) -> None:
     stored = copy.deepcopy(registry.create(make.pod()))
     stored["status"] = {"phase": "Running"}
