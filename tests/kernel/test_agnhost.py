@@ -75,6 +75,8 @@ async def test_netexec_answers_runs_and_dials(lab: Lab, agnhost: Start) -> None:
     with connected(lab, 81, socket.SOCK_DGRAM) as client:
         client.send(b"hostName\n")
         assert await asyncio.to_thread(client.recv, 99) == b"web-0"
+        client.send(b"serverport\n")
+        assert await asyncio.to_thread(client.recv, 99) == b"81"
     form = (
         b'--B\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
         b"#!/bin/sh\necho up\r\n--B--\r\n"

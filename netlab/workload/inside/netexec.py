@@ -77,8 +77,8 @@ class NetExec:
         timer.daemon = True
         timer.start()
 
-    def reply(self, received: bytes, client: tuple[str, int]) -> bytes | None:
-        """What a datagram, or a message by SCTP, is answered with."""
+    def reply(self, received: bytes, client: tuple[str, int], port: int = 0) -> bytes | None:
+        """What a datagram to `port`, or a message by SCTP, is answered with."""
         text = received.decode(errors="replace").strip().lower()
         if text == "hostname":
             return self.hostname.encode()
@@ -86,6 +86,8 @@ class NetExec:
             return text[5:].encode()
         if text == "clientip":
             return address(client).encode()
+        if text == "serverport" and port:
+            return str(port).encode()
         if text:
             log(f"Unknown command received from {address(client)}: {text!r}")
         return None
@@ -93,9 +95,10 @@ class NetExec:
     def serve_datagrams(self, opened: socket.socket) -> None:
         """Answer datagrams for ever."""
         self.is_ready = True
+        port = opened.getsockname()[1]
         while True:
             received, sender = opened.recvfrom(2048)
-            answer = self.reply(received, web.plain(sender))
+            answer = self.reply(received, web.plain(sender), port)
             if answer is not None:
                 with contextlib.suppress(OSError):
                     opened.sendto(answer, sender)
