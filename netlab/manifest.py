@@ -34,7 +34,7 @@ STDIN = "-"
 MAX_BYTES = 64 * 1024 * 1024
 
 
-_FIRST = {"Namespace": 0, "ServiceAccount": 1, "PriorityClass": 2}
+_FIRST = {"Namespace": 0, "ServiceAccount": 1, "PriorityClass": 2, "ServiceCIDR": 3}
 """The kinds that others cannot be made without, in their order."""
 
 

@@ -19,7 +19,7 @@ from netlab.manifest import Manifest
 from netlab.objects import lab_update, meta
 from netlab.objects.meta import Object
 
-_OTHERS_NEED = ("Namespace", "ServiceAccount", "PriorityClass")
+_OTHERS_NEED = ("Namespace", "ServiceAccount", "PriorityClass", "ServiceCIDR")
 """Kinds without which others cannot be made."""
 
 
@@ -67,5 +67,7 @@ def _applied_after(client: Client, obj: Object, made: set[tuple[str, str]]) -> A
             ("PriorityClass", spec.get("priorityClassName")),
         }
         if obj["kind"] == "Pod" and error.code == 403 and needed & made:
+            return created(obj)
+        if obj["kind"] == "Service" and error.code == 422 and "ServiceCIDR" in dict(made):
             return created(obj)
         raise

@@ -1,4 +1,5 @@
-"""kube-proxy's part on each node: watches Services and EndpointSlices, programs the rules.
+"""kube-proxy's part on each node: watches Services, EndpointSlices and the ranges of Services'
+addresses, programs the rules.
 
 Every node has a thread of its own, so that a slow restore on one holds up no other. Changes that
 arrive while a restore runs are taken together by the next one, which in a flood of them waits for
@@ -21,7 +22,7 @@ from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.nodes import is_left
-from netlab.objects.types import EndpointSlice, Node, Service
+from netlab.objects.types import EndpointSlice, Node, Service, ServiceCIDR
 from netlab.proxy.metrics import Inventory, ProxyMetrics
 from netlab.proxy.other_rules import OwnedRules
 from netlab.proxy.syncer import HealthCheck
@@ -39,7 +40,7 @@ REST, REST_CAP = 4.0, 10.0
 """So many times as long as a look takes that found nothing to repair there is no other, and the
 most seconds: with many Services a look is expensive, and others may change rules of their own."""
 
-KINDS = ("Service", "EndpointSlice", "Node")
+KINDS = ("Service", "EndpointSlice", "ServiceCIDR", "Node")
 
 
 class Programmer(Protocol):
@@ -55,6 +56,9 @@ class Programmer(Protocol):
 
     def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Take an EndpointSlice, None when it is gone."""
+
+    def set_range(self, name: str, service_cidr: ServiceCIDR | None) -> None:
+        """Take a ServiceCIDR, None when it is gone."""
 
     def owned(self, owner: str, follows: frozenset[str] = frozenset()) -> OwnedRules:
         """The node's rules of somebody else, as a policy's, which it writes along with its own. In
@@ -266,6 +270,8 @@ class KubeProxy:
             self._programmer.set_service(key, obj)
         elif kind == "EndpointSlice":
             self._programmer.set_slice(key, obj)
+        elif kind == "ServiceCIDR":
+            self._programmer.set_range(key, obj)
         elif obj is not None:
             self._programmer.set_node(obj)
 

@@ -19,7 +19,6 @@ from netlab.objects import (
     podwarnings,
     sloppy,
     validate_admission,
-    validate_network,
 )
 from netlab.objects.kinds.access import GROUP
 from netlab.objects.kinds.batch import JOB
@@ -93,7 +92,7 @@ def _warn(call: Call, obj: Object, *, created: bool, before: int | None = None) 
         call.warnings += apiwarnings.of_name(obj) if created else []
         call.warnings += apiwarnings.warnings(obj) + sloppy.warnings(obj)
         call.warnings += podwarnings.warnings(obj) + unknown.warnings(obj)
-        call.warnings += validate_admission.warnings(obj) + validate_network.warnings(obj)
+        call.warnings += validate_admission.warnings(obj)
         call.warnings += elsewhere.warnings(obj)
 
 

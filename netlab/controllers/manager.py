@@ -27,6 +27,7 @@ from netlab.controllers.namespaces import Namespaces, RootCertificates, ServiceA
 from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
 from netlab.controllers.scheduler import Scheduler
+from netlab.controllers.servicecidr import HeldAddresses, ServiceCidrs
 from netlab.controllers.volumebinding import StorageProtection, VolumeBinder
 from netlab.errors import ApiError, Conflict, NetlabError, NotSaved
 from netlab.later import Later
@@ -57,6 +58,8 @@ CONTROLLERS: tuple[type[Controller] | OnceThere, ...] = (
     EndpointsObjects,
     Mirroring,
     KubernetesService,
+    ServiceCidrs,
+    HeldAddresses,
     LoadBalancers,
     GarbageCollector,
     Namespaces,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netlab.objects import priorities, storage, types
+from netlab.objects import ipaddresses, priorities, storage, types
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject
 from netlab.objects.nodelocaldns import node_local_objects
@@ -307,8 +307,8 @@ def _service_cidr(lab: Lab) -> ServiceCIDR:
         "apiVersion": "networking.k8s.io/v1",
         "kind": "ServiceCIDR",
         "metadata": {
-            "name": "kubernetes",
-            "finalizers": ["networking.k8s.io/service-cidr-finalizer"],
+            "name": ipaddresses.DEFAULT_RANGE,
+            "finalizers": [ipaddresses.FINALIZER],
         },
         "spec": {"cidrs": list(lab.service_cidrs)},
     }

@@ -61,8 +61,16 @@ def cross_problems(entries: list[InputObject], joined: Joined = nobody) -> Found
     yield from _cluster_ips(services)
     lab = labs[0].intake.lab if labs else None
     if lab is not None:
+        ranges = (*lab.service_cidrs, *_more_ranges(entries))
         for entry in entries:
-            yield from ((entry, problem) for problem in _in_lab(entry.intake, lab, joined))
+            yield from ((entry, problem) for problem in _in_lab(entry.intake, lab, ranges, joined))
+
+
+def _more_ranges(entries: list[InputObject]) -> Iterator[str]:
+    """Of the ServiceCIDRs in the input."""
+    for entry in entries:
+        if entry.intake.kind == "ServiceCIDR" and not entry.intake.problems:
+            yield from (entry.intake.sound.get("spec") or {}).get("cidrs") or []
 
 
 def _duplicates(entries: list[InputObject]) -> Found:
@@ -149,9 +157,11 @@ def _addresses_of(taken: Intake) -> list[tuple[Path, str]]:
 # Against the lab
 
 
-def _in_lab(taken: Intake, lab: Lab, joined: Joined) -> Iterator[FieldProblem]:
+def _in_lab(
+    taken: Intake, lab: Lab, ranges: Sequence[str], joined: Joined
+) -> Iterator[FieldProblem]:
     if taken.kind == "Service":
-        yield from _in_service_cidr(taken, lab)
+        yield from _in_service_cidr(taken, lab, ranges)
         yield from _families(taken, lab)
     elif taken.kind == "Pod":
         node = (taken.sound.get("spec") or {}).get("nodeName")
@@ -164,11 +174,12 @@ def _in_lab(taken: Intake, lab: Lab, joined: Joined) -> Iterator[FieldProblem]:
             yield from _known(path, what, name, lab, joined)
 
 
-def _in_service_cidr(taken: Intake, lab: Lab) -> Iterator[FieldProblem]:
+def _in_service_cidr(taken: Intake, lab: Lab, ranges: Sequence[str]) -> Iterator[FieldProblem]:
     for path, text in _addresses_of(taken):
-        cidr = next((one for one in lab.service_cidrs if family(one) == family(text)), None)
-        if cidr is None or ipaddress.ip_address(text) not in ipaddress.ip_network(cidr):
-            valid = ", ".join(lab.service_cidrs)
+        address = ipaddress.ip_address(text)
+        cidr = next((one for one in ranges if address in ipaddress.ip_network(one)), None)
+        if cidr is None or family(text) not in lab.ip_families:
+            valid = ", ".join(ranges)
             yield invalid(
                 path,
                 text,
@@ -177,7 +188,11 @@ def _in_service_cidr(taken: Intake, lab: Lab) -> Iterator[FieldProblem]:
             continue
         for nth, name in _TAKEN:
             _, space, mine = _identity(taken) or ("", "", "")
-            if text == nth_address(cidr, nth) and f"{space}/{mine}" != name:
+            if (
+                cidr in lab.service_cidrs
+                and text == nth_address(cidr, nth)
+                and f"{space}/{mine}" != name
+            ):
                 yield invalid(path, text, "provided IP is already allocated", f"{name} has it")
 
 

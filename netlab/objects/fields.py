@@ -90,6 +90,15 @@ def label_value(path: Path, value: str) -> Iterator[FieldProblem]:
         yield invalid(path, value, names.LABEL_VALUE_RULE)
 
 
+def path_segment(path: Path, text: str) -> Iterator[FieldProblem]:
+    """What can be one part of a path: `system:basic-user`."""
+    if text in (".", ".."):
+        yield invalid(path, text, f"may not be '{text}'")
+    for sign in ("/", "%"):
+        if sign in text:
+            yield invalid(path, text, f"may not contain '{sign}'")
+
+
 def address(path: Path, text: str) -> Iterator[FieldProblem]:
     """An IP address of either family."""
     if parse_address(text) is None:

@@ -602,6 +602,15 @@ class HostPathVolumeSource(TypedDict):
     path: str
     type: NotRequired[str]
 
+class IPAddress(TypedDict):
+    apiVersion: Literal["networking.k8s.io/v1"]
+    kind: Literal["IPAddress"]
+    metadata: ObjectMeta
+    spec: IPAddressSpec
+
+class IPAddressSpec(TypedDict):
+    parentRef: ParentReference
+
 class ISCSIPersistentVolumeSource(TypedDict):
     chapAuthDiscovery: NotRequired[bool]
     chapAuthSession: NotRequired[bool]
@@ -1007,6 +1016,12 @@ class OwnerReference(TypedDict):
     kind: str
     name: str
     uid: str
+
+class ParentReference(TypedDict):
+    group: NotRequired[str]
+    name: str
+    namespace: NotRequired[str]
+    resource: str
 
 class PersistentVolume(TypedDict):
     apiVersion: Literal["v1"]

@@ -1,4 +1,4 @@
-"""What EndpointSlices, Endpoints and ServiceCIDRs may say."""
+"""What EndpointSlices, Endpoints, ServiceCIDRs and IPAddresses may say."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from netlab.objects import fields, meta, sloppy
+from netlab.objects.addresses import canonical
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 from netlab.objects.ranges import family
 
 Mapping = dict[str, Any]
 
+IMMUTABLE = "field is immutable"
 MAX_ENDPOINTS = 1000
 MAX_HINTS = 8
 MAX_ADDRESSES = 100
@@ -100,20 +102,54 @@ def _port(path: Path, port: Mapping) -> Iterator[FieldProblem]:
         yield from fields.qualified_name((*path, "appProtocol"), port["appProtocol"])
 
 
-def warnings(obj: Object) -> list[str]:
-    """A line about a range of addresses from which none is given."""
-    if obj.get("kind") != "ServiceCIDR" or meta.name(obj) == "kubernetes":
-        return []
-    return [
-        f'ServiceCIDR "{meta.name(obj)}": stored, but Services have addresses of the ranges that '
-        "the Lab names alone"
-    ]
-
-
 def service_cidr(obj: Object) -> Iterator[FieldProblem]:
-    """A ServiceCIDR."""
-    cidrs = (obj.get("spec") or {}).get("cidrs") or []
+    """A ServiceCIDR: one range of each family at most."""
+    path: Path = ("spec", "cidrs")
+    cidrs = meta.spec(obj).get("cidrs") or []
     if not cidrs:
-        yield required(("spec", "cidrs"), "at least one CIDR required")
-    for index, text in enumerate(cidrs):
-        yield from fields.cidr(("spec", "cidrs", index), text)
+        yield required(path, "at least one CIDR required")
+    elif len(cidrs) > 2:
+        yield invalid(path, cidrs, "may only hold up to 2 values")
+    else:
+        problems = [one for i, text in enumerate(cidrs) for one in fields.cidr((*path, i), text)]
+        yield from problems
+        if not problems and len(cidrs) == 2 and family(cidrs[0]) == family(cidrs[1]):
+            yield invalid(path, cidrs, _ONE_OF_EACH)
+
+
+_ONE_OF_EACH = (
+    "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+)
+
+
+def service_cidr_update(new: Object, old: Object) -> Iterator[FieldProblem]:
+    """Its ranges stay; one of the other family may be added to the only one."""
+    path: Path = ("spec", "cidrs")
+    was, wanted = (meta.spec(obj).get("cidrs") or [] for obj in (old, new))
+    if len(was) != len(wanted) and (len(was), len(wanted)) != (1, 2):
+        yield invalid(path, wanted, IMMUTABLE)
+        return
+    for index, text in enumerate(was):
+        if wanted[index] != text:
+            yield invalid((*path, index), wanted[index], IMMUTABLE)
+
+
+def ip_address(obj: Object) -> Iterator[FieldProblem]:
+    """An IPAddress: what it belongs to."""
+    path: Path = ("spec", "parentRef")
+    parent = meta.spec(obj).get("parentRef") or {}
+    if parent.get("group"):
+        yield from fields.dns_subdomain((*path, "group"), parent["group"])
+    for field in ("resource", "name"):
+        if not parent.get(field):
+            yield required((*path, field))
+    for field in ("resource", "name", "namespace"):
+        yield from fields.path_segment((*path, field), parent.get(field) or "")
+
+
+def ip_address_name(path: Path, text: str) -> Iterator[FieldProblem]:
+    """Its name is the address, in the one form that an API server writes."""
+    problems = list(fields.address(path, text))
+    yield from problems
+    if not problems and text != canonical(text):
+        yield invalid(path, text, f'must be in canonical form ("{canonical(text)}")')

@@ -76,7 +76,7 @@ def node_view(node: Node | None, config: ProxyConfig, family: Family) -> NodeVie
         localhost_node_ports=serves_localhost and config.localhost_node_ports,
         node_port_ips=_matching(selected, _local_ips(config, ips, family)),
         drop_invalid=not config.conntrack_tcp_be_liberal,
-        service_cidrs=_prefixes(config.service_cidrs, family),
+        service_cidrs=_prefixes(config.service_cidrs, family) if config.mode == "nftables" else (),
     )
 
 

@@ -5,6 +5,7 @@ Blocking. `set_*` may be called from any thread; `sync` and `repair` from one wo
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.conntrack import parsed
 from netlab.errors import NetlabError
 from netlab.kernel.conntrack import is_empty
 from netlab.kernel.run import run
-from netlab.objects.types import EndpointSlice, Node, Service
+from netlab.objects.types import EndpointSlice, Node, Service, ServiceCIDR
 from netlab.proxy import conntrack, modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
@@ -69,6 +71,7 @@ class Proxier:
         self._netns = netns
         self._node = node
         self._node_changed = False
+        self._ranges: dict[str, list[str]] = {}
         book = modes.of(config.mode).book
         self._families = [
             _FamilySyncer(book(node_view(node, config, one.family), self.objects, compiled), one)
@@ -87,6 +90,15 @@ class Proxier:
     def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Keep an EndpointSlice under `ns/name`; None forgets it."""
         self.objects.set_slice(key, endpoint_slice)
+
+    def set_range(self, name: str, service_cidr: ServiceCIDR | None) -> None:
+        """Keep a ServiceCIDR's ranges; None forgets them. In nftables mode nobody else has their
+        addresses."""
+        if service_cidr is None:
+            self._ranges.pop(name, None)
+        else:
+            self._ranges[name] = service_cidr["spec"]["cidrs"]
+        self._node_changed = True
 
     def add(self, other: OtherRules) -> None:
         """Have somebody's rules written beside kube-proxy's, from the next sync on."""
@@ -176,8 +188,12 @@ class Proxier:
         return Inventory(rules, without)
 
     def _look_at_node(self) -> None:
+        config = self.config
+        if self._ranges:
+            cidrs = {cidr for each in self._ranges.values() for cidr in each}
+            config = replace(config, service_cidrs=tuple(sorted(cidrs, key=_in_order)))
         for family in self._families:
-            family.look_again(self._node, self.config)
+            family.look_again(self._node, config)
 
     def _complaints(self, keys: Iterable[str]) -> Iterable[Complaint]:
         for family in self._families:
@@ -185,6 +201,12 @@ class Proxier:
                 rules = family.book.get(key)
                 if rules:
                     yield from rules.complaints
+
+
+def _in_order(cidr: str) -> tuple[int, int, int]:
+    """As the kernel lists a set of them."""
+    network = ipaddress.ip_network(cidr)
+    return network.version, int(network.network_address), network.prefixlen
 
 
 class _FamilySyncer:

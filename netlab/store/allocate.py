@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
 from netlab.errors import ApiError
-from netlab.objects import meta, sloppy
+from netlab.objects import ipaddresses, meta, sloppy
 from netlab.objects.addresses import canonical
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, invalid
+from netlab.objects.ranges import Family
 from netlab.objects.service_updates import (
     needs_cluster_ip,
     needs_health_check_port,
@@ -26,6 +28,7 @@ from netlab.objects.service_updates import (
 )
 from netlab.objects.validate_service import is_headless
 from netlab.store import ip_families
+from netlab.store.store import Store
 
 NODE_PORTS = range(30000, 32768)
 
@@ -50,6 +53,7 @@ class NumberPool(Struct, frozen=True):
         return next((n for part in (upper, lower) for n in part if not is_taken(n)), None)
 
 
+@lru_cache(maxsize=256)
 def _address_pool(cidr: str) -> NumberPool:
     """All of a range but its first address (the network) and, for IPv4, its last (broadcast)."""
     network = ipaddress.ip_network(cidr)
@@ -100,19 +104,24 @@ class ServiceRanges(Protocol):
 
 
 class ServiceAllocator:
-    """All addresses and ports in use; `cidrs` come one per family, in `ip_families`' order."""
+    """All addresses and ports in use; `cidrs` come one per family, in `ip_families`' order.
+
+    Beside the `cidrs`, addresses are of the ServiceCIDRs in the `store`, where there are such;
+    what an IPAddress there has is taken.
+    """
 
     def __init__(
         self,
         cidrs: Sequence[str],
         ip_families: Sequence[str],
         *,
+        store: Store | None = None,
         node_ports: range = NODE_PORTS,
         dice: random.Random | None = None,
     ) -> None:
         self._families = tuple(ip_families)
         self._cidrs = dict(zip(ip_families, cidrs, strict=True))
-        self._pools = {family: _address_pool(cidr) for family, cidr in self._cidrs.items()}
+        self._store = store
         self._node_ports = NumberPool(node_ports, _band(len(node_ports), step=32, most=128))
         self._addresses: set[str] = set()
         self._ports: set[int] = set()
@@ -164,30 +173,43 @@ class ServiceAllocator:
                 draft.addresses.add(_plain(given[index]))
         spec["clusterIPs"], spec["clusterIP"] = given, given[0]
 
-    def _refuse_address(self, address: str, family: str, draft: _Draft) -> str | None:
+    def _refuse_address(self, address: str, family: Family, draft: _Draft) -> str | None:
         """Why a given address cannot be had."""
-        parsed = ipaddress.ip_address(sloppy.standard(address))
-        if (
-            int(parsed) not in self._pools[family].numbers
-            or ip_families.family_of(address) != family
+        plain = _plain(address)
+        if plain in draft.before.addresses:
+            return None
+        if ip_families.family_of(address) != family or not any(
+            ipaddresses.contains(cidr, plain) for cidr in self._ranges(family)
         ):
             return (
-                f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid "
-                f"range. The range of valid IPs is {self._cidrs[family]}"
+                f"failed to allocate IP {address}: the provided network does not match the "
+                "current range"
             )
-        if str(parsed) in self._addresses and str(parsed) not in draft.before.addresses:
+        if self._is_taken(plain):
             return f"failed to allocate IP {address}: provided IP is already allocated"
         return None
 
-    def _choose_address(self, family: str) -> str:
-        def text(number: int) -> str:
-            address = ipaddress.IPv4Address if family == "IPv4" else ipaddress.IPv6Address
-            return str(address(number))
+    def _choose_address(self, family: Family) -> str:
+        address = ipaddress.IPv4Address if family == "IPv4" else ipaddress.IPv6Address
+        for cidr in self._ranges(family):
+            number = _address_pool(cidr).choose(
+                lambda n: self._is_taken(str(address(n))), self._dice
+            )
+            if number is not None:
+                return str(address(number))
+        raise ApiError("Internal error occurred: failed to allocate a serviceIP: range is full")
 
-        number = self._pools[family].choose(lambda n: text(n) in self._addresses, self._dice)
-        if number is None:
-            raise ApiError("Internal error occurred: failed to allocate a serviceIP: range is full")
-        return text(number)
+    def _ranges(self, family: Family) -> Iterator[str]:
+        """Where addresses of a family may be from now, those of the cluster's start first."""
+        stored = self._store.list("ServiceCIDR") if self._store is not None else []
+        if all(meta.name(one) != ipaddresses.DEFAULT_RANGE for one in stored):
+            yield self._cidrs[family]
+        yield from ipaddresses.in_use(stored, family)
+
+    def _is_taken(self, address: str) -> bool:
+        if address in self._addresses:
+            return True
+        return self._store is not None and self._store.get("IPAddress", "", address) is not None
 
     def _claim_ports(self, spec: dict[str, Any], draft: _Draft) -> None:
         """Ports of one number share a nodePort across protocols, unless they say otherwise."""

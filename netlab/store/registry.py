@@ -36,8 +36,9 @@ from netlab.store import (
     tolerations,
 )
 from netlab.store.admission import kind_named, kind_of
-from netlab.store.allocate import Claim, ServiceAllocator, ServiceRanges
+from netlab.store.allocate import Claim, ServiceAllocator, ServiceRanges, holding
 from netlab.store.deletion import Propagation
+from netlab.store.held_addresses import HeldAddresses
 from netlab.store.managed_fields import Managers
 from netlab.store.patch import APPLY, PatchType, patched
 from netlab.store.reading import Reader
@@ -88,9 +89,11 @@ class Registry(Reader):
         super().__init__(store)
         self._clock = clock
         self._node_lifecycle = node_lifecycle
-        self._services = ServiceAllocator(ranges.service_cidrs, ranges.ip_families)
+        self._services = ServiceAllocator(ranges.service_cidrs, ranges.ip_families, store=store)
+        self._addresses = HeldAddresses(store, self._now)
         for service in store.each("Service"):
             self._services.adopt(service)
+        self._addresses.repair()
         self._events = EventRetention(store, clock)
 
     # Creating
@@ -321,9 +324,12 @@ class Registry(Reader):
         return claim
 
     def _write(self, new: Object, expected: str, claim: Claim | None) -> Object:
-        stored = self.store.write(new, expected=expected)
-        if claim:
-            self._services.commit(claim)
+        if claim is None:
+            return self.store.write(new, expected=expected)
+        with self._addresses.taken(claim, new):
+            stored = self.store.write(new, expected=expected)
+        self._services.commit(claim)
+        self._addresses.let_go(claim.before.addresses - claim.after.addresses)
         return stored
 
     def _write_or_end(self, new: Object, old: Object, claim: Claim | None) -> Object:
@@ -334,6 +340,7 @@ class Registry(Reader):
         last = self.store.remove(_without_deletion(new, old), expected=expected)
         if new["kind"] == "Service":
             self._services.release(old)
+            self._addresses.let_go(holding(old).addresses)
         return last
 
     def _now(self) -> str:

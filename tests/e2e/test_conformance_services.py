@@ -11,6 +11,7 @@ from e2e.conformance import INTERNAL, WORKERS, Cluster, Space, agnhost, cluster
 from e2e.labs import eventually
 
 from netlab.errors import ApiError
+from netlab.objects import meta
 
 pytestmark = pytest.mark.root
 
@@ -109,6 +110,30 @@ def test_a_port_of_an_init_container_that_stays(space: Space) -> None:
     space.serving("restartable", {"pod1": [100, 101]})
     space.pod("box")
     space.reachable("restartable", "box")
+
+
+def test_services_are_served_on_another_range_of_addresses(lab: Cluster, space: Space) -> None:
+    more = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "more"},
+        "spec": {"cidrs": ["198.51.100.0/24"]},
+    }
+    lab.client.create(more)
+    space.pod("pod1", *NETEXEC, labels={"app": "elsewhere"})
+    space.pod("box")
+    space.service("elsewhere", [HTTP], clusterIP="198.51.100.9", type="NodePort")
+    space.reachable("elsewhere", "box")
+    held = lab.client.get("IPAddress", "", "198.51.100.9")["spec"]["parentRef"]
+    assert (held["resource"], held["name"]) == ("services", "elsewhere")
+    lab.client.delete("ServiceCIDR", "", "more")
+    going = lab.client.get("ServiceCIDR", "", "more")
+    eventually(lambda: not meta.is_ready(lab.client.get("ServiceCIDR", "", "more")))
+    assert going["metadata"]["deletionTimestamp"]
+    space.reachable("elsewhere", "box")
+    space.delete("Service", "elsewhere")
+    names = {"kubernetes"}
+    eventually(lambda: {meta.name(one) for one in lab.client.list("ServiceCIDR")} == names)
 
 
 def test_a_pod_is_seen_under_its_own_address(busy: Space) -> None:

@@ -98,6 +98,7 @@ KINDS = (
     core_v1.ServiceAccount, Event, Deployment, apps_v1.ReplicaSet, apps_v1.StatefulSet,
     apps_v1.DaemonSet, apps_v1.ControllerRevision, discovery_v1.EndpointSlice,
     networking_v1.Ingress, networking_v1.IngressClass, networking_v1.ServiceCIDR,
+    networking_v1.IPAddress,
     coordination_v1.Lease, rbac_v1.Role, rbac_v1.RoleBinding, rbac_v1.ClusterRole,
     rbac_v1.ClusterRoleBinding,
     batch_v1.Job, batch_v1.CronJob,

@@ -102,8 +102,27 @@ def test_objects_come_as_written_not_defaulted():
 def test_what_others_cannot_be_made_without_comes_first():
     more = [f"---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: shop}}\n"
             for kind in ("ServiceAccount", "Namespace")]  # fmt: skip
-    kinds = [obj["kind"] for obj in loads(SERVICE + "".join(more)).objects]
-    assert kinds == ["Namespace", "ServiceAccount", "Service"]
+    kinds = [obj["kind"] for obj in loads(SERVICE + "".join(more) + RANGE).objects]
+    assert kinds == ["Namespace", "ServiceAccount", "ServiceCIDR", "Service"]
+
+
+RANGE = """
+---
+apiVersion: networking.k8s.io/v1
+kind: ServiceCIDR
+metadata: {name: more}
+spec: {cidrs: [203.0.113.0/24]}
+"""
+
+
+def test_an_address_may_be_of_a_range_that_the_files_bring_along():
+    lab = "\n---\napiVersion: netlab/v1\nkind: Lab\nmetadata: {name: a}\nspec: {nodes: 2}\n"
+    service = SERVICE.replace("{ports", "{clusterIP: 203.0.113.9, ports")
+    with pytest.raises(InputError, match=r"The range of valid IPs is 10\.96\.0\.0/12"):
+        loads(service + lab)
+    assert len(loads(service + lab + RANGE).objects) == 2
+    with pytest.raises(InputError, match=r"IPs is 10\.96\.0\.0/12, 203\.0\.113\.0/24"):
+        loads(service.replace("203.0.113.9", "203.0.114.9") + lab + RANGE)
 
 
 def test_a_list_is_flattened():

@@ -21,6 +21,7 @@ from netlab.objects.addresses import join_host_port
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
+    IP_ADDRESS,
     SERVICE,
     SERVICE_CIDR,
 )
@@ -30,6 +31,7 @@ from netlab.objects.types import (
     EndpointSlice,
     EndpointSubset,
     Ingress,
+    IPAddress,
     Service,
     ServiceCIDR,
     ServicePort,
@@ -115,6 +117,17 @@ def servicecidr_cells(obj: ServiceCIDR) -> list[Cell]:
     return [name(obj), ",".join(spec(obj).get("cidrs") or []), age(obj)]
 
 
+def ipaddress_cells(obj: IPAddress) -> list[Cell]:
+    """NAME PARENTREF."""
+    found = dict(obj).get("spec")
+    parent = found.get("parentRef") if isinstance(found, dict) else None
+    if not parent:
+        return [name(obj), NONE]
+    resource = ".".join(filter(None, (parent["resource"], parent.get("group"))))
+    parts = (resource.lower(), parent.get("namespace"), parent["name"])
+    return [name(obj), "/".join(filter(None, parts))]
+
+
 PRINTERS = {
     SERVICE: Printer(
         (
@@ -129,4 +142,5 @@ PRINTERS = {
         endpointslice_cells,
     ),
     SERVICE_CIDR: Printer((NAME, Column("CIDRs"), AGE), servicecidr_cells),
+    IP_ADDRESS: Printer((NAME, Column("ParentRef")), ipaddress_cells),
 }  # fmt: skip

@@ -30,5 +30,12 @@ SERVICE_CIDR = Kind(
     namespaced=False,
     subresources=("status",),
 )
+IP_ADDRESS = Kind(
+    "IPAddress",
+    "ipaddresses",
+    "networking.k8s.io",
+    namespaced=False,
+    short_names=("ip",),
+)
 
-KINDS = (SERVICE, ENDPOINTS, ENDPOINT_SLICE, SERVICE_CIDR)
+KINDS = (SERVICE, ENDPOINTS, ENDPOINT_SLICE, SERVICE_CIDR, IP_ADDRESS)

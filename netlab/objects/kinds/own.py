@@ -13,7 +13,7 @@ KINDS = (LAB, PATH_CHECK)
 
 UNSERVED = frozenset({
     "APIService", "CertificateSigningRequest", "CSIDriver", "CustomResourceDefinition", "Gateway",
-    "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "LimitRange",
+    "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "LimitRange",
     "NetworkPolicy", "PodDisruptionBudget", "ResourceQuota", "RuntimeClass", "VolumeAttachment",
 })  # fmt: skip
 """Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

@@ -94,7 +94,7 @@ def _reference(reference: Mapping, kinds: tuple[str, ...]) -> Problems:
         yield not_supported(("roleRef", "kind"), kind, kinds)
     if not name:
         yield required(("roleRef", "name"))
-    yield from _name(("roleRef", "name"), name)
+    yield from fields.path_segment(("roleRef", "name"), name)
 
 
 def _subject(path: Path, subject: Mapping) -> Problems:
@@ -110,15 +110,6 @@ def _subject(path: Path, subject: Mapping) -> Problems:
         yield not_supported((*path, "apiGroup"), group, [_GROUPS[kind]])
 
 
-def _name(path: Path, text: str) -> Problems:
-    """A name may be all that can be one part of a path: `system:basic-user`."""
-    if text in (".", ".."):
-        yield invalid(path, text, f"may not be '{text}'")
-    for sign in ("/", "%"):
-        if sign in text:
-            yield invalid(path, text, f"may not contain '{sign}'")
-
-
 def _binding_update(new: Object, old: Object) -> Problems:
     wanted = new.get("roleRef")
     if wanted != old.get("roleRef"):
@@ -126,18 +117,18 @@ def _binding_update(new: Object, old: Object) -> Problems:
 
 
 STRATEGIES = {
-    ROLE: Strategy(validate=_role, validate_name=_name),
-    CLUSTER_ROLE: Strategy(validate=_cluster_role, validate_name=_name),
+    ROLE: Strategy(validate=_role, validate_name=fields.path_segment),
+    CLUSTER_ROLE: Strategy(validate=_cluster_role, validate_name=fields.path_segment),
     ROLE_BINDING: Strategy(
         default=_binding_defaults,
         validate=_role_binding,
-        validate_name=_name,
+        validate_name=fields.path_segment,
         validate_update=_binding_update,
     ),
     CLUSTER_ROLE_BINDING: Strategy(
         default=_binding_defaults,
         validate=_cluster_role_binding,
-        validate_name=_name,
+        validate_name=fields.path_segment,
         validate_update=_binding_update,
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netlab.objects import (
     fields,
+    ipaddresses,
     meta,
     service_updates,
     validate_network,
@@ -12,6 +13,7 @@ from netlab.objects import (
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
+    IP_ADDRESS,
     SERVICE,
     SERVICE_CIDR,
 )
@@ -84,6 +86,14 @@ def _addresses(spec: Mapping) -> list[str]:
     return [address for address in written if address]
 
 
+def _service_cidr(obj: Object) -> None:
+    """It is held from its beginning, so that it cannot go before somebody has looked who needs it:
+    kube-controller-manager holds it a moment later."""
+    kept = obj["metadata"].get("finalizers") or []
+    if ipaddresses.FINALIZER not in kept:
+        obj["metadata"]["finalizers"] = [*kept, ipaddresses.FINALIZER]
+
+
 def load_balancer(path: Path, found: Mapping) -> Problems:
     """Where the status says that it can be reached from outside."""
     ingress = (found.get("loadBalancer") or {}).get("ingress") or []
@@ -115,6 +125,13 @@ STRATEGIES = {
         validate_update=keeps("addressType"),
     ),
     SERVICE_CIDR: Strategy(
-        validate=validate_network.service_cidr, validate_update=keeps("spec", "cidrs")
+        prepare_create=_service_cidr,
+        validate=validate_network.service_cidr,
+        validate_update=validate_network.service_cidr_update,
+    ),
+    IP_ADDRESS: Strategy(
+        validate=validate_network.ip_address,
+        validate_name=validate_network.ip_address_name,
+        validate_update=keeps("spec", "parentRef"),
     ),
 }

@@ -11,12 +11,14 @@ from netlab.objects.endpointslices import LABEL_SERVICE_NAME
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
+    IP_ADDRESS,
     SERVICE,
     SERVICE_CIDR,
 )
 from netlab.objects.types import (
     Endpoints,
     EndpointSlice,
+    IPAddress,
     Service,
     ServiceCIDR,
     ServicePort,
@@ -191,6 +193,18 @@ def service_cidr(obj: ServiceCIDR, related: Related) -> Lines:
     yield from described.events(related)
 
 
+def ip_address(obj: IPAddress, related: Related) -> Lines:
+    """An address, and what holds it."""
+    yield from described.head(obj)
+    parent = obj["spec"]["parentRef"]
+    yield "Parent Reference:"
+    yield f"  Group:\t{parent.get('group', '')}"
+    yield f"  Resource:\t{parent['resource']}"
+    yield f"  Namespace:\t{parent.get('namespace', '')}"
+    yield f"  Name:\t{parent['name']}"
+    yield from described.events(related)
+
+
 def _slices(service: Service) -> tuple[Belonging, ...]:
     query = {"labelSelector": f"{LABEL_SERVICE_NAME}={meta.name(service)}"}
     return (Belonging(ENDPOINT_SLICE, meta.namespace(service), query),)
@@ -201,4 +215,5 @@ DESCRIPTIONS = {
     ENDPOINTS: Description(endpoints_object),
     ENDPOINT_SLICE: Description(endpoint_slice),
     SERVICE_CIDR: Description(service_cidr),
+    IP_ADDRESS: Description(ip_address),
 }

@@ -57,6 +57,9 @@ class Rules:
     def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
         self.told[key] = endpoint_slice
 
+    def set_range(self, name: str, service_cidr: Object | None) -> None:
+        self.told[f"range {name}"] = service_cidr
+
     def sync(self) -> None:
         self.may_write.wait(10)
         if self.refused:
@@ -191,7 +194,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     world = World()
-    for kind in ("Node", "Service", "EndpointSlice"):
+    for kind in ("Node", "Service", "EndpointSlice", "ServiceCIDR"):
         _ = world.informers[kind]
     await world.informers.start()
     world.election.start()
@@ -210,7 +213,8 @@ def service(**spec: Any) -> Object:
 
 async def test_its_rules_follow_services(world: World) -> None:
     await world.until(lambda: world.idle)
-    assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
+    own = {"node", "range kubernetes", "default/kubernetes", "kube-system/kube-dns"}
+    assert world.rules.written == own
     assert world.rules.told["node"]["metadata"]["name"] == NODE.name
     world.rules.may_write.clear()
     world.registry.create(service())

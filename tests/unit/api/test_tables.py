@@ -76,6 +76,7 @@ def headers(kind: str) -> str:
         ("Lease", "NAME HOLDER AGE"),
         ("ControllerRevision", "NAME CONTROLLER REVISION AGE"),
         ("ServiceCIDR", "NAME CIDRS AGE"),
+        ("IPAddress", "NAME PARENTREF"),
         ("Role", "NAME CREATED_AT"),
         ("ClusterRole", "NAME CREATED_AT"),
         ("RoleBinding", "NAME ROLE AGE USERS* GROUPS* SERVICEACCOUNTS*"),
@@ -359,6 +360,10 @@ def test_configuration() -> None:
     assert cells(obj("ServiceCIDR", {"cidrs": ["10.96.0.0/12", "fd00::/112"]}), NOW)[1] == (
         "10.96.0.0/12,fd00::/112"
     )
+    parent = {"group": "Gateway.Example", "resource": "gateways", "namespace": "a", "name": "b"}
+    assert cells(obj("IPAddress", {"parentRef": parent}), NOW)[1] == "gateways.gateway.example/a/b"
+    parent = {"resource": "things", "name": "b"}
+    assert cells(obj("IPAddress", {"parentRef": parent}), NOW)[1] == "things/b"
 
 
 # -- the Table itself ----------------------------------------------------------------------

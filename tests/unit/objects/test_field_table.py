@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from netlab.objects import elsewhere, podwarnings, strategies, validate_admission, validate_network
+from netlab.objects import elsewhere, podwarnings, strategies, validate_admission
 from netlab.objects.kinds import KINDS
 
 ROOT = Path(__file__).parents[3]
@@ -108,11 +108,6 @@ WARNED: dict[str, dict[str, Any]] = {
         f"PersistentVolumeSpec.{source}": {"kind": "PersistentVolume", "spec": {source: {}}}
         for source in TABLE["definitions"]["PersistentVolumeSpec"]["warned"]
     },
-    "ServiceCIDR.spec": {
-        "kind": "ServiceCIDR",
-        "metadata": {"name": "more"},
-        "spec": {"cidrs": ["10.97.0.0/16"]},
-    },
     "ValidatingWebhookConfiguration.webhooks": webhooks("ValidatingWebhookConfiguration"),
     "MutatingWebhookConfiguration.webhooks": webhooks("MutatingWebhookConfiguration"),
     "PodSpec.hostIPC": pod(hostIPC=True),
@@ -169,7 +164,7 @@ def those(word: str) -> set[str]:
 
 
 def warnings(obj: dict[str, Any]) -> list[str]:
-    rooms = (podwarnings, elsewhere, validate_admission, validate_network)
+    rooms = (podwarnings, elsewhere, validate_admission)
     return podwarnings.dropped(obj) + [line for room in rooms for line in room.warnings(obj)]
 
 

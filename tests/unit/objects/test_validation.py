@@ -270,6 +270,34 @@ RFC1035 = "a DNS-1035 label must consist of"
             "bits set beyond the prefix",
         ),
         (
+            made("ServiceCIDR", "networking.k8s.io/v1", spec={"cidrs": ["10.0.0.0/8"] * 3}),
+            "spec.cidrs",
+            "may only hold up to 2 values",
+        ),
+        (
+            made("ServiceCIDR", "networking.k8s.io/v1", spec={"cidrs": ["10.0.0.0/8"] * 2}),
+            "spec.cidrs",
+            "may specify no more than one IP for each IP family",
+        ),
+        (
+            made("IPAddress", "networking.k8s.io/v1", metadata={"name": "fd00::0:1"},
+                 spec={"parentRef": {"resource": "things", "name": "a"}}),
+            "metadata.name",
+            'must be in canonical form ("fd00::1")',
+        ),
+        (
+            made("IPAddress", "networking.k8s.io/v1", metadata={"name": "web"},
+                 spec={"parentRef": {"resource": "things", "name": "a"}}),
+            "metadata.name",
+            "must be a valid IP address",
+        ),
+        (
+            made("IPAddress", "networking.k8s.io/v1", metadata={"name": "10.0.0.1"},
+                 spec={"parentRef": {"resource": "things", "name": "a/b"}}),
+            "spec.parentRef.name",
+            "may not contain '/'",
+        ),
+        (
             made("Endpoints", "v1", subsets=[{"addresses": [{"ip": "127.0.0.1"}]}]),
             "subsets[0].addresses[0].ip",
             "may not be in the loopback range",

@@ -3,12 +3,14 @@
 import copy
 
 import pytest
+from msgspec.structs import replace
 from unit.proxy.objects import CONFIG, endpoint_slice, service
 
 from netlab.errors import NetlabError
 from netlab.proxy.iptables.foreign_rules import with_foreign_rules
 from netlab.proxy.iptables.model import Chain, Ruleset
 from netlab.proxy.iptables.render import render
+from netlab.proxy.nftables.render import render as nftables_render
 from netlab.proxy.syncer import HealthCheck, Proxier
 
 
@@ -126,6 +128,50 @@ def test_another_zone_is_another_node(proxier, applier):
     proxier.set_node(node)
     assert proxier.sync().full
     proxier.set_node(copy.deepcopy(node))
+    assert not proxier.sync().full
+
+
+class Written:
+    """An applier in nftables mode that takes all and keeps the last."""
+
+    family = "ipv4"
+
+    def __init__(self):
+        self.table = None
+
+    def replace(self, desired):
+        changed, self.table = desired != self.table, desired
+        return changed
+
+    def fingerprint(self):
+        return 0
+
+
+def unserved(applier):
+    """The rule about addresses of no Service."""
+    return [line for line in nftables_render(applier.table).splitlines() if "unallocated" in line]
+
+
+def test_addresses_of_every_range_are_dropped_that_are_nobodys_in_nftables_mode():
+    applier = Written()
+    config = replace(CONFIG, mode="nftables", service_cidrs=("10.96.0.0/12",))
+    proxier = Proxier(config, [applier])
+    proxier.sync()
+    (line,) = unserved(applier)
+    assert "ip daddr 10.96.0.0/12 drop" in line
+    for name, *cidrs in (("kubernetes", "10.96.0.0/12"), ("more", "203.0.113.0/24", "fd00::/112")):
+        proxier.set_range(name, {"spec": {"cidrs": cidrs}})
+    proxier.sync()
+    (line,) = unserved(applier)
+    assert "ip daddr { 10.96.0.0/12, 203.0.113.0/24 } drop" in line
+    proxier.set_range("more", None)
+    proxier.sync()
+    (line,) = unserved(applier)
+    assert "ip daddr 10.96.0.0/12 drop" in line
+
+
+def test_ranges_of_addresses_are_nothing_to_iptables(proxier):
+    proxier.set_range("more", {"spec": {"cidrs": ["203.0.113.0/24"]}})
     assert not proxier.sync().full
 
 

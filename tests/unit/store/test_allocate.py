@@ -64,10 +64,12 @@ def test_a_given_address_is_honoured_or_refused(registry: Registry, make: Any) -
     )
     assert refusal(registry, make.service("b", clusterIP="10.1.0.1")) == (
         'spec.clusterIPs: Invalid value: ["10.1.0.1"]: failed to allocate IP 10.1.0.1: the '
-        "provided IP (10.1.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
+        "provided network does not match the current range"
     )
     assert "10.96.0.300" in refusal(registry, make.service("b", clusterIP="10.96.0.300"))
-    assert "not in the valid range" in refusal(registry, make.service("b", clusterIP="10.96.0.0"))
+    assert "does not match the current range" in refusal(
+        registry, make.service("b", clusterIP="10.96.0.0")
+    )
     only_list = make.service("c", clusterIPs=["10.96.0.11"])
     assert registry.create(only_list)["spec"]["clusterIP"] == "10.96.0.11"
 
@@ -315,3 +317,97 @@ def test_upgrade_and_downgrade(dual: Registry, make: Any) -> None:
 def test_spellings_of_one_ipv6_address_are_one(dual: Registry, make: Any) -> None:
     dual.create(make.service(clusterIP="fd00:96::9"))
     assert "already allocated" in refusal(dual, make.service("b", clusterIP="fd00:96:0:0::9"))
+
+
+def range_of(name: str, *cidrs: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": name, "finalizers": ["networking.k8s.io/service-cidr-finalizer"]},
+        "spec": {"cidrs": list(cidrs)},
+    }
+
+
+def addresses(registry: Registry) -> dict[str, str]:
+    """Each IPAddress, and the Service that has it."""
+    found = registry.list("IPAddress").items
+    return {one["metadata"]["name"]: one["spec"]["parentRef"]["name"] for one in found}
+
+
+def test_each_address_is_an_object(dual: Registry, make: Any) -> None:
+    dual.create(make.service(clusterIP="10.96.0.9", ipFamilyPolicy="PreferDualStack"))
+    first, second = dual.get("Service", "default", "web")["spec"]["clusterIPs"]
+    assert addresses(dual) == {first: "web", second: "web"}
+    found = dual.get("IPAddress", "", second)
+    assert found["metadata"]["labels"] == {
+        "ipaddress.kubernetes.io/ip-family": "IPv6",
+        "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+    }
+    parent = {"resource": "services", "namespace": "default", "name": "web"}
+    assert found["spec"] == {"parentRef": parent}
+    patch(dual, {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"], "clusterIPs": [first]})
+    assert addresses(dual) == {first: "web"}
+    patch(dual, {"type": "ExternalName", "externalName": "a.example"})
+    assert addresses(dual) == {}
+    patch(dual, {"type": "ClusterIP", "externalName": None, "clusterIP": first})
+    dual.delete("Service", "default", "web")
+    assert addresses(dual) == {}
+
+
+def test_a_service_that_is_refused_or_tried_has_no_address(registry: Registry, make: Any) -> None:
+    registry.create(make.service(clusterIP="10.96.0.9"), dry_run=True)
+    refusal(registry, make.service(clusterIP="10.96.0.9", ports=[{"port": 0}]))
+    assert addresses(registry) == {}
+
+
+def test_an_address_that_something_else_holds_is_taken(registry: Registry, make: Any) -> None:
+    parent = {"group": "gateway.example", "resource": "gateways", "name": "edge"}
+    registry.create(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IPAddress",
+            "metadata": {"name": "10.96.0.9"},
+            "spec": {"parentRef": parent},
+        }
+    )
+    said = refusal(registry, make.service(clusterIP="10.96.0.9"))
+    assert said.endswith("provided IP is already allocated")
+    registry.delete("IPAddress", "", "10.96.0.9")
+    assert registry.create(make.service(clusterIP="10.96.0.9"))
+
+
+def test_more_ranges_give_addresses_until_they_go(registry: Registry, make: Any) -> None:
+    body = make.service(clusterIP="203.0.113.10")
+    assert "does not match the current range" in refusal(registry, body)
+    registry.create(range_of("more", "203.0.113.0/24"))
+    assert registry.create(body)["spec"]["clusterIPs"] == ["203.0.113.10"]
+    for edge in ("203.0.113.0", "203.0.113.255"):
+        said = refusal(registry, make.service("edge", clusterIP=edge))
+        assert "does not match the current range" in said
+    registry.delete("ServiceCIDR", "", "more")
+    said = refusal(registry, make.service("b", clusterIP="203.0.113.11"))
+    assert "does not match the current range" in said
+    assert patch(registry, {"sessionAffinity": "ClientIP"})["clusterIP"] == "203.0.113.10"
+
+
+def test_others_are_chosen_from_once_the_first_range_is_full(make: Any) -> None:
+    registry = Registry(Store(None), make.lab(serviceCIDR="10.96.0.0/30"))
+    registry.create(make.namespace("default"))
+    registry.create(range_of("kubernetes", "10.96.0.0/30"))
+    registry.create(range_of("more", "203.0.113.0/30"))
+    chosen = [registry.create(make.service(f"s{n}"))["spec"]["clusterIP"] for n in range(4)]
+    assert sorted(chosen[:2]) == ["10.96.0.1", "10.96.0.2"]
+    assert sorted(chosen[2:]) == ["203.0.113.1", "203.0.113.2"]
+    with pytest.raises(ApiError, match="range is full"):
+        registry.create(make.service("last"))
+
+
+def test_what_is_stored_is_put_right_at_the_start(make: Any) -> None:
+    store = Store(None)
+    registry = Registry(store, make.lab())
+    registry.create(make.namespace("default"))
+    registry.create(make.service(clusterIP="10.96.0.9"))
+    left = registry.get("IPAddress", "", "10.96.0.9")
+    registry.delete("IPAddress", "", "10.96.0.9")
+    store.write({**left, "metadata": {**left["metadata"], "name": "10.96.0.10"}}, expected="")
+    assert addresses(Registry(store, make.lab())) == {"10.96.0.9": "web"}
