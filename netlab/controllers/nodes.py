@@ -14,6 +14,7 @@ from netlab.controllers.placement import NOT_READY, UNREACHABLE, UNSCHEDULABLE, 
 from netlab.controllers.pods import index_by_node
 from netlab.errors import NotFound, NotSaved
 from netlab.objects import meta
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Lease, Node, NodeCondition, Pod, PodCondition, Taint
 
 LEASES = "kube-node-lease"
@@ -24,6 +25,12 @@ UNKNOWN = "NodeStatusUnknown"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 _UNREADY: PodCondition = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+_ORPHANED: PodCondition = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "DeletionByPodGC",
+    "message": "PodGC: node no longer exists",
+}
 _DISRUPTED: PodCondition = {
     "type": "DisruptionTarget",
     "status": "True",
@@ -91,8 +98,8 @@ class Nodes(Controller):
         pods = list(self.informers["Pod"].by_index("node", key))
         if node is None:
             if pods and not await self._exists(key):
-                for pod in pods:  # no kubelet will ever confirm their end
-                    await self._remove(pod, grace_period=0)
+                for pod in pods:
+                    await self._end(pod, _ORPHANED)
             return None
         if _reported(node) is not None and self._heartbeats.is_silent(key):
             node = await self._lose(node)
@@ -108,7 +115,7 @@ class Nodes(Controller):
         """Somebody has said that the node will not come back: what was to end there has ended."""
         if any(taint["key"] == OUT_OF_SERVICE for taint in meta.spec(node).get("taints") or []):
             for pod in filter(meta.is_terminating, pods):
-                await self._remove(pod, grace_period=0)
+                await self._end(pod)
 
     async def _lose(self, node: Node) -> Node:
         """Nobody knows any more how the node is."""
@@ -152,6 +159,13 @@ class Nodes(Controller):
             return False
         return True
 
+    async def _end(self, pod: Pod, *conditions: PodCondition) -> None:
+        """Delete a pod whose end no kubelet will ever confirm; whoever still sees it, as a Job by
+        its finalizer, sees that it failed."""
+        if not is_pod_terminal(pod):
+            pod = await self._say(pod, *conditions, phase="Failed")
+        await self._remove(pod, grace_period=0)
+
     async def _remove(self, pod: Pod, grace_period: int | None = None) -> None:
         try:
             await self.informers.delete(pod, grace_period=grace_period)
@@ -164,12 +178,14 @@ class Nodes(Controller):
         self.recorder.warning(pod, "NodeNotReady", "Node is not ready")
         return await self._say(pod, _UNREADY)
 
-    async def _say(self, pod: Pod, condition: PodCondition) -> Pod:
+    async def _say(self, pod: Pod, *fresh: PodCondition, **others: str) -> Pod:
         """Have the pod's status say so, if it is there still; the pod as it then is."""
-        said: PodCondition = {**condition, "lastTransitionTime": self.context.now()}
-        conditions = conditions_with(meta.status(pod).get("conditions") or [], said)
+        conditions = meta.status(pod).get("conditions") or []
+        for condition in fresh:
+            said: PodCondition = {**condition, "lastTransitionTime": self.context.now()}
+            conditions = conditions_with(conditions, said)
         try:
-            return await self.informers.patch_status(pod, {"conditions": conditions})
+            return await self.informers.patch_status(pod, {"conditions": conditions, **others})
         except NotFound:
             return pod
 

@@ -256,8 +256,31 @@ async def test_binding_and_eviction(lab: Any) -> None:
     }  # fmt: skip
     evicted = await lab.ask("POST", f"{PODS}/web/eviction", eviction)
     assert (evicted.code, evicted.json["status"]) == (201, "Success")
-    going = (await lab.ask("GET", f"{PODS}/web")).json["metadata"]
-    assert going["deletionGracePeriodSeconds"] == 7
+    going = (await lab.ask("GET", f"{PODS}/web")).json
+    assert going["metadata"]["deletionGracePeriodSeconds"] == 7
+    said = {one["type"]: one for one in going["status"]["conditions"]}
+    assert said["DisruptionTarget"]["reason"] == "EvictionByEvictionAPI"
+    assert "PodScheduled" in said
+
+
+async def test_an_eviction_that_is_refused_leaves_the_pod_as_it_is(lab: Any) -> None:
+    made = (await lab.ask("POST", PODS, pod())).json
+    old = made["metadata"]["resourceVersion"]
+    for name, options, code in (
+        ("other", {}, 400),
+        ("web", {"preconditions": {"uid": "x"}}, 409),
+        ("web", {"preconditions": {"resourceVersion": "1"}}, 409),
+        ("web", {"dryRun": ["All"]}, 201),
+    ):
+        eviction = {
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name},
+            "deleteOptions": options,
+        }  # fmt: skip
+        answer = await lab.ask("POST", f"{PODS}/web/eviction", eviction)
+        assert answer.code == code, answer.json
+        assert (await lab.ask("GET", f"{PODS}/web")).json["metadata"]["resourceVersion"] == old
+    eviction["deleteOptions"] = {"preconditions": {"resourceVersion": old}}
+    assert (await lab.ask("POST", f"{PODS}/web/eviction", eviction)).code == 201
 
 
 # -- lists ---------------------------------------------------------------------------------

@@ -169,6 +169,19 @@ async def test_pods_of_a_node_that_failed_are_not_ready_and_of_one_that_went_are
         assert [p["spec"]["nodeName"] for p in await cluster.list("Pod")] == ["w1"] * 4
 
 
+async def test_who_keeps_a_pod_of_a_node_that_went_sees_that_it_failed(make):
+    async with make.cluster([make.node("w1"), make.node("w2")]) as cluster:
+        kept = make.pod("kept", nodeName="w2")
+        kept["metadata"]["finalizers"] = ["example.com/kept"]
+        await cluster.create(kept)
+        await cluster.settle()
+        await cluster.delete("Node", "w2", namespace="")
+        await cluster.settle()
+        left = await cluster.get("Pod", "kept")
+        assert meta.is_terminating(left) and left["status"]["phase"] == "Failed"
+        assert meta.condition(left, "DisruptionTarget")["reason"] == "DeletionByPodGC"
+
+
 async def test_taints_follow_a_node_s_state_and_leave_others_alone(make):
     own = {"key": "mine", "effect": "NoSchedule"}
     async with make.cluster([make.node("w1", taints=[own])]) as cluster:
