@@ -4,13 +4,14 @@ Who owns one says what becomes of it: by `persistentVolumeClaimRetentionPolicy` 
 goes with the set, or a pod that is not to come back, so that it goes with that.
 
 Source: pkg/controller/statefulset/stateful_set_utils.go, getPersistentVolumeClaims and
-updateClaimOwnerRefForSetAndPod.
+updateClaimOwnerRefForSetAndPod; stateful_pod_control.go, PodClaimIsStale.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Literal
 
 from netlab.client.informer import Informers
 from netlab.objects import meta
@@ -69,6 +70,31 @@ def lacking(
         yield claim
 
 
+def are_going(informers: Informers, owner: StatefulSet, number: int) -> bool:
+    """Whether claims that a pod needs go first: on their own, or with the pod that was before."""
+    keys = (f"{meta.namespace(owner)}/{name_of(owner, one, number)}" for one in _templates(owner))
+    found = list(filter(None, map(informers["PersistentVolumeClaim"].get, keys)))
+    former = ("Pod", f"{meta.name(owner)}-{number}")
+    references = (each for one in found for each in one["metadata"].get("ownerReferences") or ())
+    with_pod = any((each["kind"], each["name"]) == former for each in references)
+    return any(map(meta.is_terminating, found)) or (with_pod and _policy(owner, "whenScaled"))
+
+
+def _policy(owner: StatefulSet, when: Literal["whenDeleted", "whenScaled"]) -> bool:
+    """Whether the set's claims are deleted then."""
+    policy = meta.spec(owner).get("persistentVolumeClaimRetentionPolicy") or {}
+    return policy.get(when) == "Delete"
+
+
+def sets_of(informers: Informers, claim: PersistentVolumeClaim) -> Iterator[str]:
+    """The keys of the sets whose pods' claim it is, by its name."""
+    for owner in informers["StatefulSet"].items():
+        begins = (f"{meta.name(one)}-{meta.name(owner)}-" for one in _templates(owner))
+        is_near = meta.namespace(owner) == meta.namespace(claim)
+        if is_near and meta.name(claim).startswith(tuple(begins)):
+            yield meta.key(owner)
+
+
 async def own(
     informers: Informers, owner: StatefulSet, pods: Mapping[int, Pod], wanted: Set[int]
 ) -> None:
@@ -88,21 +114,21 @@ async def own(
 def _owners(
     owner: StatefulSet, pod: Pod, before: Sequence[OwnerReference], *, is_surplus: bool
 ) -> list[OwnerReference]:
-    policy = meta.spec(owner).get("persistentVolumeClaimRetentionPolicy") or {}
+    """Whom it is to belong to. What belonged to a set or pod of the same name before is left to
+    those who collect garbage; what another one controls, to that one."""
+    if any(_is_of_namesake(each, owner) or _is_of_namesake(each, pod) for each in before):
+        return list(before)
     ours = {meta.uid(owner), meta.uid(pod)}
     after = [each for each in before if each["uid"] not in ours]
-    if is_surplus and policy.get("whenScaled") == "Delete":
-        after.append(_reference(pod))
-    elif policy.get("whenDeleted") == "Delete":
-        after.append(_reference(owner))
+    if any(each.get("controller") for each in after):
+        return after
+    if is_surplus and _policy(owner, "whenScaled"):
+        after.append(meta.owner_reference(pod))
+    elif _policy(owner, "whenDeleted"):
+        after.append(meta.owner_reference(owner))
     return after
 
 
-def _reference(obj: Pod | StatefulSet) -> OwnerReference:
-    """Without controlling it: whoever does deletes what is too many."""
-    return {
-        "apiVersion": obj["apiVersion"],
-        "kind": obj["kind"],
-        "name": meta.name(obj),
-        "uid": meta.uid(obj),
-    }
+def _is_of_namesake(reference: OwnerReference, obj: Pod | StatefulSet) -> bool:
+    named = reference["kind"], reference["name"]
+    return named == (obj["kind"], meta.name(obj)) and reference["uid"] != meta.uid(obj)

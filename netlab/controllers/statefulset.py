@@ -20,7 +20,13 @@ from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.podphase import is_pod_terminal
-from netlab.objects.types import ControllerRevision, Pod, StatefulSet, StatefulSetStatus
+from netlab.objects.types import (
+    ControllerRevision,
+    PersistentVolumeClaim,
+    Pod,
+    StatefulSet,
+    StatefulSetStatus,
+)
 
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
@@ -51,8 +57,14 @@ class StatefulSets(Controller):
             WatchedKind("StatefulSet", own_key),
             claims(self.informers, "StatefulSet", "Pod"),
             claims(self.informers, "StatefulSet", history.KIND),
-            WatchedKind("PersistentVolumeClaim", _nobody),
+            WatchedKind("PersistentVolumeClaim", self._awaited),
         )
+
+    def _awaited(
+        self, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None
+    ) -> Iterable[str]:
+        """Claims are looked at when pods are; of one that is gone, a pod may have waited for it."""
+        return () if old is None or new is not None else setclaims.sets_of(self.informers, old)
 
     async def reconcile(self, key: str) -> float | None:
         """Take the next step, or in parallel all of them; then write the status."""
@@ -140,6 +152,8 @@ class StatefulSets(Controller):
         return available and not self.informers["Pod"].is_going(pod)
 
     async def _create(self, owner: StatefulSet, number: int, revisions: Revisions) -> None:
+        if setclaims.are_going(self.informers, owner, number):
+            return
         held_back = _is_rolling(owner) and number in numbers(owner)[: _partition(owner)]
         pod = numbered_pod(owner, number, revisions.current if held_back else revisions.update)
         for lacking in setclaims.lacking(self.informers, owner, number):
@@ -169,11 +183,6 @@ class StatefulSets(Controller):
             return
         pods = self.informers["Pod"].by_index("controller", meta.uid(owner))
         await self.write_status(owner, status_of(owner, pods, revisions, self.context.clock()))
-
-
-def _nobody(*_: object) -> Sequence[str]:
-    """Claims are looked at when pods are."""
-    return ()
 
 
 def numbers(owner: StatefulSet) -> range:

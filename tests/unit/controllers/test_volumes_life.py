@@ -190,17 +190,7 @@ async def test_a_local_volume_says_on_which_node(cluster, make):
 async def test_the_claims_of_a_set_outlive_its_pods_as_it_says(
     cluster, make, deleted, scaled, left
 ):
-    made = make.deployment("db", 2)
-    owner = {**made, "kind": "StatefulSet", "spec": {**made["spec"], "serviceName": "db"}}
-    owner["spec"]["volumeClaimTemplates"] = [
-        {"metadata": {"name": "data"}, "spec": claim()["spec"]}
-    ]
-    owner["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = [
-        {"name": "data", "mountPath": "/data"}
-    ]
-    policy = {"whenDeleted": deleted, "whenScaled": scaled}
-    owner["spec"]["persistentVolumeClaimRetentionPolicy"] = policy
-    await cluster.create(CLASS, owner)
+    await cluster.create(CLASS, stateful(make, 2, whenDeleted=deleted, whenScaled=scaled))
     await cluster.settle()
     first = await cluster.get("Pod", "db-0")
     assert first["spec"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": "data-db-0"}
@@ -210,6 +200,63 @@ async def test_the_claims_of_a_set_outlive_its_pods_as_it_says(
     await cluster.delete("StatefulSet", "db")
     await cluster.settle()
     assert await named(cluster) == left
+
+
+def stateful(make, replicas, **policy):
+    made = make.deployment("db", replicas)
+    owner = {**made, "kind": "StatefulSet", "spec": {**made["spec"], "serviceName": "db"}}
+    owner["spec"]["volumeClaimTemplates"] = [
+        {"metadata": {"name": "data"}, "spec": claim()["spec"]}
+    ]
+    owner["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = [
+        {"name": "data", "mountPath": "/data"}
+    ]
+    owner["spec"]["persistentVolumeClaimRetentionPolicy"] = policy
+    return owner
+
+
+PLAIN = ("apiVersion", "kind", "name", "uid")
+
+
+async def test_a_set_controls_its_claims_but_those_that_others_control(cluster, make):
+    await cluster.create(CLASS, stateful(make, 4))
+    await cluster.settle()
+    metadata = {"name": "k", "namespace": "default"}
+    await cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    keeper = await cluster.get("ConfigMap", "k")
+    plain = {key: value for key, value in meta.owner_reference(keeper).items() if key in PLAIN}
+    former = {**meta.owner_reference(await cluster.get("StatefulSet", "db")), "uid": "was"}
+    theirs = {1: [plain], 2: [meta.owner_reference(keeper)], 3: [former]}
+    for number, owners in theirs.items():
+        change = {"metadata": {"ownerReferences": owners, "finalizers": ["example.com/kept"]}}
+        await cluster.patch("PersistentVolumeClaim", f"data-db-{number}", change)
+    policy = {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}
+    await cluster.patch("StatefulSet", "db", {"spec": policy})
+    await cluster.settle()
+    ours = meta.owner_reference(await cluster.get("StatefulSet", "db"))
+    assert ours["controller"] and ours["blockOwnerDeletion"]
+    found = [await cluster.get("PersistentVolumeClaim", f"data-db-{number}") for number in range(4)]
+    assert [one["metadata"]["ownerReferences"] for one in found] == [
+        [ours], [plain, ours], theirs[2], theirs[3],
+    ]  # fmt: skip
+
+
+async def test_a_pod_waits_until_the_claim_of_the_one_before_is_gone(cluster, make):
+    await cluster.create(CLASS, stateful(make, 2, whenScaled="Delete"))
+    await cluster.settle()
+    kept = {"metadata": {"finalizers": ["example.com/kept"]}}
+    await cluster.patch("PersistentVolumeClaim", "data-db-1", kept)
+    first = meta.uid(await cluster.get("PersistentVolumeClaim", "data-db-1"))
+    await cluster.patch("StatefulSet", "db", {"spec": {"replicas": 1}})
+    await cluster.settle()
+    await cluster.patch("StatefulSet", "db", {"spec": {"replicas": 2}})
+    await cluster.settle()
+    assert [meta.name(one) for one in await cluster.list("Pod")] == ["db-0"]
+    free = {"metadata": {"finalizers": None}}
+    await cluster.patch("PersistentVolumeClaim", "data-db-1", free)
+    await cluster.settle()
+    assert [meta.name(one) for one in await cluster.list("Pod")] == ["db-0", "db-1"]
+    assert meta.uid(await cluster.get("PersistentVolumeClaim", "data-db-1")) != first
 
 
 async def named(cluster):
