@@ -1,9 +1,9 @@
 """A pod's volumes: directories of the lab, filled where the volume has a content of its own.
 
-Nothing of this machine appears in them: a hostPath is a directory on the lab's own, empty disk of
-the pod's node, and a PersistentVolume one that outlives its pods, though not the lab. An
-emptyDir is a file system of its own, which the runtime makes when a container has it mounted, and
-keeps while the node is off, unless it is in memory.
+Nothing of this machine appears in them: a hostPath is a directory on the lab's own disk of the
+pod's node, which has no more than an /etc/hosts at first, and a PersistentVolume one that outlives
+its pods, though not the lab. An emptyDir is a file system of its own, which the runtime makes when
+a container has it mounted, and keeps while the node is off, unless it is in memory.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from netlab.objects.elsewhere import Failure
 from netlab.objects.types import HostPathVolumeSource, PersistentVolume, Volume, VolumeMount
 from netlab.workload.behaviour import expand_text
 from netlab.workload.bounds import Tmpfs, bounds
+from netlab.workload.etc_files import node_hosts_file
 from netlab.workload.sandbox import IDLE
 from netlab.workload.volume import Made, Mount, Part
 
@@ -41,7 +42,7 @@ _MADE_BY_TYPE: Mapping[str, Made] = {
     "": "directory", "DirectoryOrCreate": "directory", "FileOrCreate": "file",
     "Directory": "", "File": "", "Socket": "", "CharDevice": "", "BlockDevice": "",
 }  # fmt: skip
-"""What a hostPath of that type becomes where it is missing: a node's disk is empty at first."""
+"""What a hostPath of that type becomes where it is missing: a node's disk has next to nothing."""
 
 
 class Owner(NamedTuple):
@@ -134,8 +135,14 @@ class Volumes:
         directory = self._directory(run, volume)
         if not directory.exists():
             directory.mkdir(parents=True)
+            owner = self._owner(run)
+            if self._on_node(run, volume) is not None:
+                hosts = {"hosts": (node_hosts_file().encode(), 0o644)}
+                write_files(
+                    directory / "etc", hosts, owner._replace(group=owner.user, shared=False)
+                )
             directory.chmod(0o777)
-            os.chown(directory, *self._owner(run)[:2])
+            os.chown(directory, *owner[:2])
 
     def mounts(
         self, run: PodRun, environment: Environment = lambda *_: {}
@@ -221,6 +228,11 @@ class Volumes:
         if (local := meta.spec(found).get("local")) is not None:
             return {"path": local["path"], "type": "Directory"}
         return meta.spec(found).get("hostPath")
+
+
+def _write_etc(directory: Path, owner: Owner) -> None:
+    """What pods look for of a node's own."""
+    write_files(directory, {"hosts": (node_hosts_file().encode(), 0o644)}, owner)
 
 
 def directory_of(lab: Path, volume: PersistentVolume) -> Path:

@@ -34,6 +34,21 @@ def write_pod_files(directory: Path, *, hostname: str, hosts: str, resolv_conf: 
         path.chmod(0o644)
 
 
+_LOCAL_HOSTS = (
+    "127.0.0.1\tlocalhost",
+    "::1\tlocalhost ip6-localhost ip6-loopback",
+    "fe00::0\tip6-localnet",
+    "fe00::0\tip6-mcastprefix",
+    "fe00::1\tip6-allnodes",
+    "fe00::2\tip6-allrouters",
+)
+
+
+def node_hosts_file() -> str:
+    """/etc/hosts of a node itself, which no kubelet writes."""
+    return "\n".join(_LOCAL_HOSTS) + "\n"
+
+
 def hosts_file(
     hostname: str,
     ips: Sequence[str],
@@ -51,12 +66,7 @@ def hosts_file(
     of = " (host network)" if host_network else ""
     lines = [
         f"# Kubernetes-managed hosts file{of}.",
-        "127.0.0.1\tlocalhost",
-        "::1\tlocalhost ip6-localhost ip6-loopback",
-        "fe00::0\tip6-localnet",
-        "fe00::0\tip6-mcastprefix",
-        "fe00::1\tip6-allnodes",
-        "fe00::2\tip6-allrouters",
+        *_LOCAL_HOSTS,
         *(f"{ip}\t{names}" for ip in ips),
         *_alias_lines(aliases),
     ]

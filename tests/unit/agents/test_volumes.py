@@ -295,6 +295,23 @@ def test_a_host_path_is_the_nodes_own_and_a_claim_the_volumes(tmp_path):
     assert claim.parts == ()
 
 
+def test_a_nodes_disk_has_its_hosts_file_and_a_claims_nothing(tmp_path):
+    volumes = [
+        {"name": "h", "hostPath": {"path": "/etc/hosts", "type": "File"}},
+        {"name": "p", "persistentVolumeClaim": {"claimName": "db"}},
+    ]
+    run = run_of(volumes, pod_directory(tmp_path))
+    Volumes(tmp_path, lookup, IdRange(os.getuid()), lambda *of: volume_of(*of)).prepare(run)
+    hosts = tmp_path / "disks/nodes/w1/etc/hosts"
+    assert hosts.read_text().startswith("127.0.0.1\tlocalhost\n")
+    assert (mode_of(hosts), mode_of(hosts.parent)) == (0o644, 0o755)
+    assert list((tmp_path / "disks/volumes/pv-n-db").iterdir()) == []
+    assert [one.name for one in (tmp_path / "disks/nodes/w1").iterdir()] == ["etc"]
+    hosts.unlink()
+    volumes_of(tmp_path).prepare(run_of(volumes[:1], pod_directory(tmp_path)))
+    assert not hosts.exists(), "as whoever writes there left it"
+
+
 def test_what_outlives_pods_is_left_as_it_is(tmp_path):
     run = run_of([{"name": "h", "hostPath": {"path": "/data"}}], pod_directory(tmp_path))
     disk = tmp_path / "disks/nodes/w1"
