@@ -110,6 +110,8 @@ class StatefulSets(Controller):
                 await self._delete(owner, pods[number])
             elif self._is_healthy(owner, pods[number]):
                 continue
+            elif meta.status(pods[number]).get("phase") == "Pending":
+                await self._make_claims(owner, number, meta.name(pods[number]))
             healthy = False
             if not _is_parallel(owner):
                 break
@@ -156,13 +158,17 @@ class StatefulSets(Controller):
             return
         held_back = _is_rolling(owner) and number in numbers(owner)[: _partition(owner)]
         pod = numbered_pod(owner, number, revisions.current if held_back else revisions.update)
-        for lacking in setclaims.lacking(self.informers, owner, number):
-            await self.informers.create(lacking)
-            text = f"create Claim {meta.name(lacking)} Pod {meta.name(pod)} in StatefulSet"
-            text += f" {meta.name(owner)} success"
-            self.recorder.normal(owner, "SuccessfulCreate", text)
+        await self._make_claims(owner, number, meta.name(pod))
         await self.informers.create(pod)
         self._tell(owner, "SuccessfulCreate", "create", meta.name(pod))
+
+    async def _make_claims(self, owner: StatefulSet, number: int, pod: str) -> None:
+        """Of a pod that is to be, or that waits for one which somebody has deleted since."""
+        for lacking in setclaims.lacking(self.informers, owner, number):
+            await self.informers.create(lacking)
+            text = f"create Claim {meta.name(lacking)} Pod {pod} in StatefulSet"
+            text += f" {meta.name(owner)} success"
+            self.recorder.normal(owner, "SuccessfulCreate", text)
 
     async def _delete(self, owner: StatefulSet, pod: Pod) -> None:
         if self.informers["Pod"].is_going(pod):

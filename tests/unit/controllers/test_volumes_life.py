@@ -259,6 +259,16 @@ async def test_a_pod_waits_until_the_claim_of_the_one_before_is_gone(cluster, ma
     assert meta.uid(await cluster.get("PersistentVolumeClaim", "data-db-1")) != first
 
 
+async def test_a_pod_that_waits_gets_the_claim_that_was_deleted_meanwhile(make):
+    async with make.cluster([make.node("w1", unschedulable=True)]) as cluster:
+        await cluster.create(CLASS, stateful(make, 1))
+        await cluster.settle()
+        first = meta.uid(await cluster.get("PersistentVolumeClaim", "data-db-0"))
+        await cluster.delete("PersistentVolumeClaim", "data-db-0")
+        await cluster.settle()
+        assert meta.uid(await cluster.get("PersistentVolumeClaim", "data-db-0")) != first
+
+
 async def named(cluster):
     return sorted(meta.name(one) for one in await cluster.list("PersistentVolumeClaim"))
 
