@@ -104,7 +104,9 @@ class Kubelet:
         self._statuses = StatusWriter(
             informers, node.internal_ips, now=now, wake=self._loop.wake, gone=self._enqueue
         )
-        self._termination = Termination(informers, pod_network, containers, self._gone)
+        self._termination = Termination(
+            informers, pod_network, containers, self._gone, self._statuses.close
+        )
         self._deadlines = Deadlines(events, self._expire)
         self._evictions = Evictions(usage, events, self._expire)
         self._failures: dict[str, tuple[int, str]] = {}
@@ -334,7 +336,9 @@ class Kubelet:
             self._left.pop(run.key, None)
         if self.runs.get(run.key) is run:
             del self.runs[run.key]
-        self._enqueue(run.key)
+        pod = self._pods.get(run.key)
+        if pod is None or meta.uid(pod) != run.uid:  # or a finalizer keeps it: that is all
+            self._enqueue(run.key)
 
     async def _expire(self, run: PodRun) -> None:
         """The pod has been active for longer than it may be: it ends, and stays to be seen."""

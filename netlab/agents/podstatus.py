@@ -148,18 +148,25 @@ def restart_policy(pod: Pod) -> RestartPolicy:
 
 
 def phase(
-    pod: Pod, containers: Sequence[ContainerState], inits: Sequence[ContainerState] = ()
+    pod: Pod,
+    containers: Sequence[ContainerState],
+    inits: Sequence[ContainerState] = (),
+    *,
+    final: bool = False,
 ) -> Phase:
-    """Pending until every container ran once; Succeeded or Failed once none will run again."""
-    if restart_policy(pod) == "Never" and any(init.exit_code for init in inits):
+    """Pending until every container ran once; Succeeded or Failed once none will run again, which
+    in the end (`final`) is so whatever the restart policy."""
+    if (final or restart_policy(pod) == "Never") and any(init.exit_code for init in inits):
         return "Failed"
-    if any(not container.started_at for container in containers):
+    if final and any(container.exit_code is None for container in containers):
+        return "Failed"
+    if not final and any(not container.started_at for container in containers):
         return "Pending"
     over = [container.exit_code is not None and not container.waiting for container in containers]
     if not all(over):
         return "Running"
     failed = any(container.exit_code for container in containers)
-    policy = restart_policy(pod)
+    policy = "Never" if final else restart_policy(pod)
     if policy == "Always" or (policy == "OnFailure" and failed):
         return "Running"
     return "Failed" if failed else "Succeeded"
@@ -175,13 +182,14 @@ def compute(
     pod_ips: Sequence[str],
     now: str,
     failure: tuple[str, str] | None = None,
+    final: bool = False,
 ) -> dict[str, Any]:
     """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change; null
-    for what it has not, or no more.
+    for what it has not, or no more. The `final` one of a pod that goes says how it ended.
 
     `failure` (reason, message) makes the pod Failed, whatever its containers did.
     """
-    current: Phase = "Failed" if failure else phase(pod, containers, inits)
+    current: Phase = "Failed" if failure else phase(pod, containers, inits, final=final)
     conditions = _conditions(pod, current, containers, inits, is_attached=bool(pod_ips))
     status: PodStatus = {
         "phase": current,

@@ -254,6 +254,9 @@ class PodProcesses:
         process = run.processes.get(container)
         if process is not None and process.ended is None:
             await _killed(process, await self._lifecycle.pre_stop(run, container, grace))
+        state, ended = run.state(container), process.ended if process is not None else None
+        if ended is not None and state.running:
+            state.end(timestamp(ended.finished), ended.code)
         self._lifecycle.quiet(run, container)
         run.processes.pop(container, None)
 

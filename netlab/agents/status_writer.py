@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from netlab.agents.podrun import PodRun
+from netlab.agents.podrun import PodRun, conclude
 from netlab.agents.podstatus import compute
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NotFound, NotSaved
+from netlab.objects.podphase import is_pod_terminal
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,16 @@ class StatusWriter:
             if number % TOGETHER == TOGETHER - 1:
                 await asyncio.sleep(0)
 
-    async def _write(self, run: PodRun) -> None:
+    async def close(self, run: PodRun) -> None:
+        """Say how a pod ended that is about to be removed, if anybody keeps it to see that."""
+        if run.pod["metadata"].get("finalizers") and not is_pod_terminal(run.pod):
+            conclude(run)
+            for state in run.states:
+                if state.running:  # no process, so none that could end otherwise
+                    state.end(self._now(), 0)
+            await self._write(run, final=True)
+
+    async def _write(self, run: PodRun, *, final: bool = False) -> None:
         status = compute(
             run.pod,
             list(run.containers.values()),
@@ -68,6 +78,7 @@ class StatusWriter:
             pod_ips=run.ips,
             now=self._now(),
             failure=run.failure,
+            final=final,
         )
         try:
             run.pod = await self._informers.patch_status(run.pod, status)

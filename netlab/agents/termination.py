@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from netlab.agents.loop import Loop
@@ -39,7 +39,8 @@ class Stopping(Protocol):
 
 
 class Termination:
-    """The last way of every pod; `gone` is called when nothing is left of one."""
+    """The last way of every pod; `closing` says how one ended before its object goes, `gone` is
+    called when nothing is left of it."""
 
     def __init__(
         self,
@@ -47,11 +48,13 @@ class Termination:
         pod_network: Detaching,
         containers: Stopping,
         gone: Callable[[PodRun], None],
+        closing: Callable[[PodRun], Awaitable[None]],
     ) -> None:
         self._informers = informers
         self._pod_network = pod_network
         self._containers = containers
         self._gone = gone
+        self._closing = closing
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._silent: list[PodRun] = []
         self._failures: dict[str, int] = {}
@@ -141,6 +144,7 @@ class Termination:
         try:
             with contextlib.suppress(NotFound, Conflict):
                 if not run.unseen:
+                    await self._closing(run)
                     await self._informers.delete(run.pod, grace_period=0)
         except NotSaved:  # the store says so
             asyncio.get_running_loop().call_later(RETRY.first, self._ended, run)

@@ -235,6 +235,29 @@ async def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
         assert world.pod_network.detached == [["default/p"]]
 
 
+@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (137, "Failed")])
+async def test_who_keeps_a_pod_that_goes_sees_how_it_ended(code, phase):
+    async with World() as world:
+        world.create("p")
+        await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+        kept = world.pods()["p"]
+        kept["metadata"]["finalizers"] = ["example.com/kept"]
+        world.registry.update(kept)
+        state = world.kubelet.runs["default/p"].state("c")
+        state.begin("2026-01-01T00:00:00Z", "id")
+        state.end("2026-01-01T00:00:01Z", code)
+        world.registry.delete("Pod", "default", "p")
+        await world.until(lambda: world.pod_network.detached)
+        await world.until(lambda: not world.kubelet.runs)
+        left = world.pods()["p"]
+        assert left["metadata"]["deletionGracePeriodSeconds"] == 0
+        detached = len(world.pod_network.detached)
+        await asyncio.sleep(0.05)
+        assert len(world.pod_network.detached) == detached, "not for as long as it is kept"
+        assert left["status"]["phase"] == phase
+        assert left["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == code
+
+
 @pytest.mark.parametrize("node", ["", "elsewhere"])
 async def test_a_successor_that_is_not_ours_is_not_run_here(node):
     async with World() as world:

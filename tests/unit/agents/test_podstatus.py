@@ -56,6 +56,14 @@ def test_a_condition_keeps_the_time_of_its_last_change():
     assert ready_condition(lost)["lastTransitionTime"] == LATER
 
 
+def test_in_the_end_no_policy_starts_anything_again():
+    for policy in ("Always", "OnFailure", "Never"):
+        assert phase(pod(policy), [ended(0)], final=True) == "Succeeded"
+        assert phase(pod(policy), [ended(0), ended(2)], final=True) == "Failed"
+        assert phase(pod(policy), [ended(0)], [ended(1)], final=True) == "Failed"
+    assert phase(pod(), [ContainerState("c", "i")], final=True) == "Failed"
+
+
 def test_phases_follow_the_restart_policy():
     assert phase(pod("Never"), [ended(0)]) == "Succeeded"
     assert phase(pod("Never"), [ended(3)]) == "Failed"

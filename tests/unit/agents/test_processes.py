@@ -256,6 +256,7 @@ async def test_a_pod_that_ends_ends_its_sidecars_last(processes, sandboxes, pod_
 
         each.kill = noted
     await processes.stop(run, 5.0)
+    assert [run.state(name).exit_code for name in run.names] == [143] * 3, "as they ended"
     assert sandboxes.removed == [], "something else of the pod may go on yet"
     assert sorted(order[:2]) == ["a", "b"]
     assert order[2:] == ["s"]
