@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
+from netlab import given
 from netlab.errors import InputError, Problem
 from netlab.objects import meta
 from netlab.objects.crosscheck import InputObject, Joined, cross_problems, nobody
@@ -196,7 +197,7 @@ def _text(path: Path | str, problems: list[Problem]) -> str | None:
 def _bytes(path: Path | str) -> bytes:
     if path == STDIN:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
-    with Path(path).open("rb") as stream:
+    with given.opened(path) as stream:
         return stream.read(MAX_BYTES + 1)
 
 

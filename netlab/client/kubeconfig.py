@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netlab import given
 from netlab.client import tcp
 from netlab.client.endpoint import ApiEndpoint
 from netlab.errors import InputError, Problem
@@ -122,7 +123,7 @@ class _Part(Struct, frozen=True):
             return ""
         path = self.file.path.parent / name
         try:
-            return path.read_text()
+            return _text(path)
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
             raise self.wrong(f"{path} cannot be read: {why}", None, field) from None
@@ -132,9 +133,14 @@ _AGAIN = "write the kubeconfig anew, such as by `netlab kubeconfig`"
 _OTHER = "`netlab kubeconfig --path` prints where that of a lab is"
 
 
+def _text(path: Path) -> str:
+    with given.opened(path) as stream:
+        return stream.read().decode()
+
+
 def _file(path: Path) -> _File:
     try:
-        documents, troubles = yamltext.read(path.read_text())
+        documents, troubles = yamltext.read(_text(path))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "there is no such file" if missing else f"cannot be read: {error.strerror}"

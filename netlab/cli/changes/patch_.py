@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
+from netlab import given
 from netlab.cli import options, results, selection
 from netlab.cli.changes import patching
 from netlab.errors import UsageError
@@ -55,7 +55,8 @@ def _text(arguments: argparse.Namespace) -> str:
         return str(arguments.patch)
     if arguments.patch_file == "-":
         return sys.stdin.read()
-    return Path(arguments.patch_file).read_text()
+    with given.opened(arguments.patch_file) as stream:
+        return stream.read().decode()
 
 
 def decoded(text: str, type_: str) -> Any:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from netlab import given
 from netlab.errors import UsageError
 
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -75,16 +76,21 @@ def _files(text: str) -> Iterator[tuple[str, bytes]]:
             raise UsageError("cannot give a key name for a directory path", hint=f"just {name}")
         for one in sorted(path.iterdir()):
             if one.is_file() and _KEY.fullmatch(one.name):
-                yield one.name, one.read_bytes()
+                yield one.name, _content(one)
         return
     if equals and not (key and name):
         raise UsageError(f"'{text}' is not of the form KEY=FILE")
-    yield (key if equals else path.name), path.read_bytes()
+    yield (key if equals else path.name), _content(path)
+
+
+def _content(path: Path) -> bytes:
+    with given.opened(path) as stream:
+        return stream.read()
 
 
 def _variables(path: Path) -> Iterator[tuple[str, bytes]]:
     """A KEY alone takes its value from the environment, if it is there."""
-    for line in path.read_text("utf-8-sig").splitlines():
+    for line in _content(path).decode("utf-8-sig").splitlines():
         line = line.lstrip()
         key, equals, value = line.partition("=")
         if not line or line.startswith("#"):

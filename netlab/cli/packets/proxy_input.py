@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from netlab import given
 from netlab.errors import InputError, Problem, UsageError
 from netlab.objects import meta
 from netlab.objects.dump import Dump, read_dump, split_field
@@ -73,7 +75,7 @@ def _read_file(path: Path) -> str:
         raise InputError([Problem(str(path), 0, "", "is a device", hint)])
     if found.st_size > MOST:
         raise _too_long(str(path))
-    with path.open() as stream:
+    with TextIOWrapper(given.opened(path)) as stream:
         return stream.read(MOST + 1)
 
 
