@@ -68,7 +68,9 @@ class State(NamedTuple):
     """What rules have done to a packet so far. `to` is where it was translated, a port None when it
     keeps its own; `source` what became of its source: "" nothing, "masquerade", an address.
     `doubts` are the rules that nobody understands, and whether they were taken to match;
-    `remembered`: the client is one that a rule with affinity knows."""
+    `remembered`: the client is one that a rule with affinity knows. `connmark` is the mark that the
+    connection of a first packet has; `vague` are the bits of a later packet's own that came from
+    there, which an earlier packet may have set."""
 
     mark: int = 0
     untracked: bool = False
@@ -77,6 +79,8 @@ class State(NamedTuple):
     source: str = ""
     doubts: tuple[tuple[Place, bool], ...] = ()
     remembered: bool = False
+    connmark: int = 0
+    vague: int = 0
 
 
 class Way(NamedTuple):
@@ -410,7 +414,8 @@ def _order(one: Way) -> tuple[object, ...]:
     to = state.to or (None, None)
     return (
         str(one.at), state.mark, to[0] or 0, to[1] or 0, state.source, state.translated,
-        state.untracked, state.remembered, state.doubts, one.place or _NOWHERE, one.how,
+        state.untracked, state.remembered, state.connmark, state.vague, state.doubts,
+        one.place or _NOWHERE, one.how,
     )  # fmt: skip
 
 

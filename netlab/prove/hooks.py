@@ -283,16 +283,14 @@ def _certain(way: Way) -> Way:
 
 def _untold(state: State) -> State:
     """Without where it was translated to."""
-    mark, untracked, translated, _, source, doubts, known = state
-    return State(mark, untracked, translated, None, source, doubts, known)
+    return State(state.mark, state.untracked, state.translated, None, *state[4:])
 
 
 def _to(way: Way, state: State) -> Way:
     """With where it was translated to, if it comes there."""
     at, had, place, how = way
     if at in _ENDS.values():
-        mark, untracked, translated, _, source, doubts, known = had
-        after = State(mark, untracked, translated, state.to, source, doubts, known)
+        after = State(had.mark, had.untracked, had.translated, state.to, *had[4:])
         return Way(at, after, place, how)
     return way
 

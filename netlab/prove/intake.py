@@ -51,7 +51,7 @@ class Save(Struct, frozen=True):
         found: list[Rules] = []
         if family in self.iptables:
             saved = self.saved.get(family)
-            sets = saved.ipsets if saved is not None else {}
+            sets = saved.unchanged() if saved is not None else {}
             found.append(IptablesRules(self.iptables[family], space, sets))
         if family in self.nftables:
             found.append(NftablesRules(self.nftables[family], space))

@@ -16,6 +16,7 @@ from netlab.prove.diagram import TOO_MUCH, Budget, Place, TooMuch
 from netlab.prove.ground import Grounds
 from netlab.prove.space import DADDR, SADDR, Box, Space, both, meet
 from netlab.prove.steps import (
+    ConnMarkIs,
     Disguise,
     End,
     Go,
@@ -132,8 +133,8 @@ def _takes_all(step: Step) -> bool:
     last = step.actions[-1] if step.actions else None
     ends = isinstance(last, End | Return | Translate | Disguise)
     gone = ends or (isinstance(last, Go) and last.for_good)
-    marks = any(isinstance(test, MarkIs) for test in step.tests)
-    sure = step.chance >= 1.0 and not step.unknown and not step.remembers
+    marks = any(isinstance(test, MarkIs | ConnMarkIs) for test in step.tests)
+    sure = step.chance >= 1.0 and not (step.unknown or step.remembers or step.but)
     return gone and sure and not marks
 
 

@@ -129,7 +129,7 @@ class Reader:
                 for draft in drafts:
                     yield from self._matched(phrase, draft)
             case nft.Chance():
-                for draft in drafts:
+                for draft in drafts if phrase.likely else ():
                     yield replace(draft, chance=draft.chance * phrase.likely)
             case nft.VerdictMap():
                 for draft in drafts:
@@ -251,10 +251,12 @@ class Reader:
         if name == "nfproto":
             return () if (self._space.family in known) != negated else None
         at, read = _FIELDS[name]
+        if not self._has(name):
+            return None
         values = union(each for key in known for each in read(key, self._space))
         if negated:
             values = self._space.but(at, values)
-        if not values or not self._has(name):
+        if not values:
             return None
         box: Box = ((at, values),)
         carried = _CARRIED.get(name.split()[0])

@@ -27,6 +27,8 @@ from netlab.prove.space import (
 )
 from netlab.prove.steps import (
     Action,
+    ConnMark,
+    ConnMarkIs,
     Disguise,
     End,
     Go,
@@ -41,12 +43,15 @@ from netlab.prove.steps import (
     Translate,
     Unknown,
     Untrack,
+    by_connection,
 )
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import HOOKS, Ruleset
 from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
 from netlab.saves.ipsets import IpSet
 from netlab.simulation import icmp
+from netlab.simulation.iptables import WITHOUT_EFFECT
+from netlab.simulation.match import HOPS, ROUTING_HEADER, hop_limit, hops_match
 
 _PRIORITIES: Mapping[str, int] = {
     "raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50,
@@ -127,7 +132,8 @@ class IptablesRules(Rules):
 
     def steps(self, table: str, texts: Sequence[str]) -> list[Step]:
         """See `Rules`."""
-        return [self._step(table, number, text) for number, text in enumerate(texts, 1)]
+        known = (self._step(table, number, text) for number, text in enumerate(texts, 1))
+        return [each for step in known for each in (by_connection(step) if step.tests else (step,))]
 
     def _step(self, table: str, number: int, text: str) -> Step:
         return plain.step(number, text, self.space) or self.taken_apart(table, number, text)
@@ -144,6 +150,7 @@ class IptablesRules(Rules):
             asked.chance,
             tuple(asked.unknown),
             asked.remembers,
+            tuple(asked.but),
         )
 
     def _actions(self, table: str, rule: Rule) -> tuple[Action, ...]:
@@ -151,7 +158,7 @@ class IptablesRules(Rules):
         name = rule.target
         if name in _PLAIN:
             return (_PLAIN[name],)
-        if name in _IDLE:
+        if name in WITHOUT_EFFECT:
             return ()
         if name in _TARGETS:
             try:
@@ -169,7 +176,6 @@ _PLAIN: Mapping[str, Action] = {
     "RETURN": Return(),
     "NOTRACK": Untrack(),
 }
-_IDLE = frozenset({"", "LOG", "NFLOG", "TRACE", "CHECKSUM", "TCPMSS", "CONNMARK", "AUDIT"})
 
 
 def _marked(rule: Rule, space: Space) -> Mark:
@@ -195,6 +201,21 @@ def _marked(rule: Rule, space: Space) -> Mark:
     return Mark(keep, flip)
 
 
+def _connmarked(rule: Rule, space: Space) -> Action:
+    """As `simulation.iptables` has it."""
+    given = {one.option: one.values[0] if one.values else "" for one in rule.options}
+    of_packet, kept = (
+        int(given.get(name) or given.get("--mask") or "0xffffffff", 0)
+        for name in ("--nfmask", "--ctmask")
+    )
+    if "--restore-mark" in given:
+        return ConnMark("mark", of_packet, kept)
+    if "--save-mark" in given:
+        return ConnMark("connmark", kept, of_packet)
+    mark = _marked(rule, space)
+    return ConnMark("set", ~mark.keep & 0xFFFFFFFF, mark.flip)
+
+
 def _untracked(rule: Rule, space: Space) -> Action:
     del space
     untracks = any(option.option == "--notrack" for option in rule.options)
@@ -209,6 +230,7 @@ def _rejection(text: str) -> str:
 _TARGETS: Mapping[str, Callable[[Rule, Space], Action]] = {
     "REJECT": lambda rule, _: End("rejected", _rejection(rule.option("--reject-with"))),
     "MARK": _marked,
+    "CONNMARK": _connmarked,
     "CT": _untracked,
     "DNAT": lambda rule, space: ends.destination(rule.option("--to-destination"), space),
     "REDIRECT": lambda rule, _: ends.redirected(rule.option("--to-ports")),
@@ -227,6 +249,7 @@ class _Asked:
         self._space, self._sets = space, known
         self._conditions = rule.conditions
         self.boxes: list[Box] = [()]
+        self.but: list[Box] = []
         self.tests: list[Test] = []
         self.chance = 1.0
         self.unknown: list[str] = []
@@ -249,7 +272,9 @@ class _Asked:
             field, read = _FIELDS[option]
             values = read(condition.values, self._space)
             self._field(field, self._space.but(field, values) if condition.negated else values)
-        elif option in _TESTS and condition.module != "connmark":
+        elif option == "--mark" and condition.module == "connmark":
+            self.tests.append(ConnMarkIs(*_mark_is(condition)))
+        elif option in _TESTS:
             self.tests.append(_TESTS[option](condition))
         elif option in _CHANCES:
             chance = _CHANCES[option](condition.values[0])
@@ -258,6 +283,10 @@ class _Asked:
             self.remembers = not condition.negated
         elif option == "--ports":
             self._either_port(condition)
+        elif option in ROUTING_HEADER or (option == "-f" and not condition.negated):
+            self.boxes = []
+        elif option in HOPS:
+            self._hops(condition)
         elif option == "--match-set":
             self._in_set(condition)
         elif option in ("--icmp-type", "--icmpv6-type"):
@@ -268,7 +297,7 @@ class _Asked:
         elif option == "--tcp-flags":
             self._flags(condition)
         else:
-            return False
+            return option == "-f"
         return True
 
     def _field(self, field: int, values: Values) -> None:
@@ -287,14 +316,26 @@ class _Asked:
         found = (both(box, way) for box in self.boxes for way in ways)
         self.boxes = [box for box in found if box is not None]
 
+    def _hops(self, condition: Condition) -> None:
+        """Of messages of ICMPv6 whose hop limit is known; `ValueError` for others."""
+        left = []
+        for box in self.boxes:
+            asked = dict(box)
+            kinds = asked.get(DPORT, ((0, 255),)) if asked.get(PROTO) == ((58, 58),) else ((0, 0),)
+            hops = {hop_limit(kind) for low, high in kinds for kind in range(low, high + 1)}
+            if len(hops) != 1 or not (known := hops.pop()):
+                raise ValueError(condition.option)
+            if hops_match(condition.option, condition.values[0], known) != condition.negated:
+                left.append(box)
+        self.boxes = left
+
     def _in_set(self, condition: Condition) -> None:
         ways = sets.boxes(condition.values, self._sets, self._space)
         if condition.negated:
-            if any(len(box) > 1 for box in ways):
-                raise ValueError(condition.values[0])
-            for ((field, values),) in ways:
-                self._field(field, self._space.but(field, values))
+            self.but += ways
             return
+        if len(self.boxes) * len(ways) > sets.MOST:
+            raise ValueError(condition.values[0])
         found = (both(box, way) for box in self.boxes for way in ways)
         self.boxes = [box for box in found if box is not None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from netlab.prove.space import (
     DADDR,
@@ -22,11 +23,13 @@ from netlab.prove.space import (
     union,
 )
 from netlab.saves.ipsets import IpSet
+from netlab.simulation.ipset import Asked, widths
 
 _FIELDS = {
     "ip": (SADDR, DADDR), "net": (SADDR, DADDR), "port": (SPORT, DPORT), "iface": (IIF, OIF),
 }  # fmt: skip
-_MOST = 1000
+MOST = 1000
+"""So many boxes are told apart."""
 
 
 def boxes(words: Sequence[str], sets: Mapping[str, IpSet], space: Space) -> list[Box]:
@@ -37,31 +40,72 @@ def boxes(words: Sequence[str], sets: Mapping[str, IpSet], space: Space) -> list
     if one.parts == ("set",):
         if any(sets[inner].parts == ("set",) for (inner,) in one.members):
             raise ValueError(name)  # no kernel takes that, and it might lead in a circle
-        return [box for (inner,) in one.members for box in boxes([inner, *words[1:]], sets, space)]
+        ways = [box for (inner,) in one.members for box in boxes([inner, *words[1:]], sets, space)]
+        return _few(ways, name)
     if len(sides) < len(one.parts) or set(sides) - {"src", "dst"}:
         raise ValueError(words[1])
     asked = list(zip(one.parts, sides, strict=False))
-    found = [_box(asked, member, space) for member in one.members]
-    met = [box for box in found if box is not None]
     if len(one.parts) == 1 and one.parts != ("port",):
-        return _one(met, [_box(asked, each, space) for each in one.but], space)
-    if one.but or len(met) > _MOST:
+        return _of_one_part(one, asked, space)
+    if one.but:
+        return _few(_narrowest(one, asked, space), name)
+    found = [_box(asked, member, space) for member in one.members]
+    return _few([box for box in found if box is not None], name)
+
+
+def _few(boxes: list[Box], name: str) -> list[Box]:
+    """No more than are worth telling apart. `ValueError`."""
+    if len(boxes) > MOST:
         raise ValueError(name)
-    return met
+    return boxes
 
 
-def _one(met: Sequence[Box], but: Sequence[Box | None], space: Space) -> list[Box]:
-    """All members of one part together."""
-    if not met:
-        return []
-    field = met[0][0][0]
-    values = union(each for box in met for _, found in box for each in found)
-    for box in but:
-        values = meet(values, space.but(field, box[0][1])) if box is not None else values
+def _widest_first(one: IpSet, asked: Asked) -> list[tuple[tuple[str, ...], bool]]:
+    """The members, and whether what is in them is in the set: of those that a packet is in, the one
+    with the narrowest networks counts."""
+    so = [(member, True) for member in one.members]
+    if not one.but:
+        return so
+    so += [(member, False) for member in one.but]
+    return sorted(so, key=lambda each: widths(asked, each[0]))
+
+
+def _narrowest(one: IpSet, asked: Asked, space: Space) -> list[Box]:
+    """The packets of members with several parts."""
+    found: list[Box] = []
+    for member, matches in _widest_first(one, asked):
+        box = _box(asked, member, space)
+        if box is not None:
+            found = [part for each in found for part in minus(each, box, space)]
+            found = _few([*found, box] if matches else found, ",".join(member))
+    return found
+
+
+def minus(one: Box, other: Box, space: Space) -> list[Box]:
+    """What of a box is not in another, as boxes that are apart."""
+    found: list[Box] = []
+    inside: Box | None = one
+    for field, values in other:
+        if inside is not None:
+            left = both(inside, ((field, space.but(field, values)),))
+            found += [left] if left is not None else []
+            inside = both(inside, ((field, values),))
+    return found if inside is not None else [one]
+
+
+def _of_one_part(one: IpSet, asked: Asked, space: Space) -> list[Box]:
+    """The values of all members of one part together."""
+    ((part, side),) = asked
+    field = _FIELDS[part][side == "dst"]
+    values: Values = ()
+    for matches, group in groupby(_widest_first(one, asked), key=lambda each: each[1]):
+        boxes = (_box(asked, member, space) for member, _ in group)
+        here = union(each for box in boxes if box is not None for _, found in box for each in found)
+        values = union((*values, *here)) if matches else meet(values, space.but(field, here))
     return [((field, values),)] if values else []
 
 
-def _box(asked: Sequence[tuple[str, str]], member: Sequence[str], space: Space) -> Box | None:
+def _box(asked: Asked, member: Sequence[str], space: Space) -> Box | None:
     """One member; None for what no packet of this family is."""
     found: Box | None = ()
     for (part, side), text in zip(asked, member, strict=True):

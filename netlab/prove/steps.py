@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from netlab.prove.diagram import Place, State
-from netlab.prove.space import CT, UNTRACKED, Box, Values, has
+from netlab.prove.space import CT, NEW, UNTRACKED, Box, Values, both, has
 from netlab.saves.ipsets import IpSet
 
 
@@ -39,6 +39,34 @@ class Mark(NamedTuple):
 
     keep: int
     flip: int
+
+
+class ConnMark(NamedTuple):
+    """Of the packet's mark and its connection's one `becomes` another, where the connection is
+    tracked: `mark` is `(mark & ~cleared) ^ (connmark & taken)`, `connmark` the other way round, or
+    (`set`) `(connmark & ~cleared) ^ taken`."""
+
+    becomes: str
+    cleared: int
+    taken: int
+
+    def of_first(self, state: State) -> State:
+        """What a connection's first packet is then."""
+        match self.becomes:
+            case "mark":
+                mark = (state.mark & ~self.cleared) ^ (state.connmark & self.taken)
+                return state._replace(mark=mark)
+            case "connmark":
+                connmark = (state.connmark & ~self.cleared) ^ (state.mark & self.taken)
+                return state._replace(connmark=connmark)
+        return state._replace(connmark=(state.connmark & ~self.cleared) ^ self.taken)
+
+    def of_later(self, state: State) -> State:
+        """A later one, whose connection's mark nobody knows."""
+        if self.becomes != "mark":
+            return state
+        vague = (state.vague & ~self.cleared) | self.taken
+        return state._replace(mark=state.mark & ~self.cleared & ~vague, vague=vague)
 
 
 HERE = -1
@@ -79,7 +107,7 @@ class Choose(NamedTuple):
     ways: tuple[tuple[float, Action], ...]
 
 
-Action = End | Return | Go | Mark | Translate | Disguise | Untrack | Unknown | Choose
+Action = End | Return | Go | Mark | ConnMark | Translate | Disguise | Untrack | Unknown | Choose
 
 
 class MarkIs(NamedTuple):
@@ -89,9 +117,27 @@ class MarkIs(NamedTuple):
     mask: int
     negated: bool = False
 
-    def asked(self, state: State) -> bool:
-        """Whether a packet in that state passes."""
-        return (state.mark & self.mask == self.value) != self.negated
+    def asked(self, state: State) -> bool | None:
+        """Whether a packet in that state passes; None where bits decide that nobody knows."""
+        told = self.mask & ~state.vague
+        if state.mark & told != self.value & ~state.vague:
+            return self.negated
+        return None if self.mask & state.vague else not self.negated
+
+
+class ConnMarkIs(NamedTuple):
+    """Of bits of the mark that a first packet's connection has, or a `later` packet's."""
+
+    value: int
+    mask: int
+    negated: bool = False
+    later: bool = False
+
+    def asked(self, state: State) -> bool | None:
+        """Whether a packet in that state passes; None for a later one."""
+        if state.untracked:
+            return False
+        return None if self.later else (state.connmark & self.mask == self.value) != self.negated
 
 
 class Tracked(NamedTuple):
@@ -117,13 +163,13 @@ def _others(states: Values) -> Values:
     return tuple((one, one) for one in range(UNTRACKED + 1) if not has(states, one))
 
 
-Test = MarkIs | Tracked
+Test = MarkIs | ConnMarkIs | Tracked
 
 
 class Step(NamedTuple):
     """A packet in one of `boxes` that passes the `tests` has `actions` done to it, by chance that
     often. `unknown` are conditions that nobody here understands; of one that `remembers`, the
-    client has to be in a list that packets fill."""
+    client has to be in a list that packets fill. What is in one of `but` does not match."""
 
     number: int
     boxes: tuple[Box, ...] = ((),)
@@ -132,6 +178,29 @@ class Step(NamedTuple):
     chance: float = 1.0
     unknown: tuple[str, ...] = ()
     remembers: bool = False
+    but: tuple[Box, ...] = ()
+
+
+LATER: Values = ((1, 2),)
+"""What a packet of a connection comes as whose mark an earlier one may have set."""
+
+
+def by_connection(step: Step) -> Iterator[Step]:
+    """A step that asks for the connection's mark, as those that it is for first packets and for
+    later ones, of which nobody knows it. A packet without a connection matches neither."""
+    later = tuple(
+        one._replace(later=True) if isinstance(one, ConnMarkIs) else one for one in step.tests
+    )
+    if later == step.tests:
+        yield step
+        return
+    yield step._replace(boxes=_within(step.boxes, NEW))
+    yield step._replace(boxes=_within(step.boxes, LATER), tests=later)
+
+
+def _within(boxes: Sequence[Box], states: Values) -> tuple[Box, ...]:
+    found = (both(box, ((CT, states),)) for box in boxes)
+    return tuple(box for box in found if box is not None)
 
 
 def targets(step: Step) -> Iterator[Go]:

@@ -24,9 +24,11 @@ from netlab.prove.diagram import (
     child,
 )
 from netlab.prove.space import (
+    CT,
     DADDR,
     DPORT,
     IIF,
+    NEW,
     OIF,
     SADDR,
     SPORT,
@@ -40,7 +42,9 @@ from netlab.prove.space import (
     narrow,
 )
 from netlab.prove.steps import (
+    LATER,
     Choose,
+    ConnMark,
     Disguise,
     End,
     Go,
@@ -92,10 +96,12 @@ class Walker:
         self._chains: dict[tuple[int, str, str], Chain | None] = {}
         self._kept: list[Rules] = []
         self._known: dict[tuple[object, ...], Diagram] = {}
+        self._doubts: set[Place] = set()
 
     def unknown(self) -> set[Place]:
-        """The rules in chains met so far that nobody understands."""
-        return {
+        """The rules in chains met so far that nobody understands, or that ask for marks which an
+        earlier packet may have set."""
+        return self._doubts | {
             Place(table, name, step.number)
             for (_, table, name), chain in self._chains.items()
             for step in (chain.steps if chain is not None else ())
@@ -178,7 +184,7 @@ class Walker:
                 continue
             if step.boxes == _ANYTHING:
                 found.append(number)
-                if not step.tests and _is_last(step):
+                if not step.tests and not step.but and _is_last(step):
                     break
             elif any(_touch(region, box) for box in step.boxes):
                 found.append(number)
@@ -237,13 +243,19 @@ class Walker:
             tested = _tested(step.tests, state)
             if tested is None:
                 return rest
-            boxes = tuple(met for box in boxes if (met := both(box, tested)) is not None)
+            if tested.vague:
+                step = step._replace(unknown=(*step.unknown, "a mark"))
+            boxes = tuple(met for box in boxes if (met := both(box, tested.box)) is not None)
         found = rest
         for box in boxes:
             part = narrow(region, box)
             if part is not None:
                 inside = self._matched(frame, number, step, state, part, rest)
                 found = self.diagrams.graft(part.asked, inside, found)
+        for box in step.but:
+            part = narrow(region, box)
+            if part is not None:
+                found = self.diagrams.graft(part.asked, rest, found)
         return found
 
     def _matched(
@@ -278,6 +290,8 @@ class Walker:
     ) -> Diagram:
         """Both ways, with the doubt; where they come to the same in the end, there is none."""
         place = Place(frame.table, frame.name, step.number)
+        if step.actions:
+            self._doubts.add(place)
         yes, no = (
             state._replace(doubts=tuple(sorted({*state.doubts, (place, matched)})))
             for matched in (True, False)
@@ -291,7 +305,7 @@ class Walker:
 
     def _acted(self, frame: Frame, step: Step, state: State, region: Region) -> Diagram:
         """What a step does with packets that match it."""
-        for action in step.actions:
+        for at, action in enumerate(step.actions):
             match action:
                 case Go():
                     back = frame.back if action.for_good else frame.depth
@@ -306,12 +320,32 @@ class Walker:
                 case Mark():
                     mark = (state.mark & action.keep) ^ action.flip
                     state = State(mark, *state[1:])  # _replace takes four times as long
+                    if state.vague:
+                        vague = state.vague & action.keep
+                        state = state._replace(mark=mark & ~vague, vague=vague)
+                case ConnMark() if not state.untracked:
+                    rest = step._replace(actions=step.actions[at + 1 :])
+                    return self._by_connection(frame, rest, action, state, region)
                 case Untrack():
                     state = state._replace(untracked=True)
                 case Unknown():
                     place = Place(frame.table, frame.name, step.number)
                     return self.diagrams.certain(Way("open", ended(state), place, action.words))
         return self.diagrams.certain(Way(frame.depth, state))
+
+    def _by_connection(
+        self, frame: Frame, rest: Step, action: ConnMark, state: State, region: Region
+    ) -> Diagram:
+        """What packets have done to their mark or their connection's, and the rest of a step:
+        first packets, later ones, and those without a connection."""
+        ways = ((NEW, action.of_first(state)), (LATER, action.of_later(state)))
+        found = self._acted(frame, rest, state, region)
+        for values, then in ways:
+            part = narrow(region, ((CT, values),))
+            if part is not None:
+                inside = self._acted(frame, rest, then, part.region)
+                found = self.diagrams.graft(part.asked, inside, found)
+        return found
 
     def _end(
         self, frame: Frame, step: Step, action: End | Return | Translate | Disguise, state: State
@@ -320,8 +354,8 @@ class Walker:
             case Return():
                 return Way(frame.back, state)
             case Translate():
-                mark, untracked, _, _, source, doubts, known = state
-                after = State(mark, untracked, True, (action[0], action[1]), source, doubts, known)
+                to = (action[0], action[1])
+                after = State(state.mark, state.untracked, True, to, *state[4:])
                 return Way(ACCEPTED, after)
             case Disguise():
                 return Way(ACCEPTED, state._replace(source=action.source))
@@ -367,19 +401,29 @@ def _touch(region: Region, box: Box) -> bool:
     return all(meet(region[field], values) for field, values in box)
 
 
-def _tested(tests: Sequence[Test], state: State) -> Box | None:
+class Asked(NamedTuple):
+    """What is left of tests: a box, and (`vague`) whether a mark is asked that nobody knows."""
+
+    box: Box
+    vague: bool
+
+
+def _tested(tests: Sequence[Test], state: State) -> Asked | None:
     """What is left to be asked; None when a test fails."""
     found: Box = ()
+    vague = False
     for test in tests:
         answer = test.asked(state)
         if answer is False:
             return None
-        if answer is not True:
+        if answer is None:
+            vague = True
+        elif answer is not True:
             met = both(found, answer)
             if met is None:
                 return None
             found = met
-    return found
+    return Asked(found, vague)
 
 
 def _indexed(steps: Sequence[Step]) -> Chain:

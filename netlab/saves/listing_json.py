@@ -111,7 +111,7 @@ class _Growing:
     def set(self, kind: str, found: dict[str, Any]) -> None:
         self.table.sets[found["name"]] = NftSet(kind, tuple(_set_header(found)))
         for element in found.get("elem") or ():
-            key, value = rule_json.element(element)
+            key, value = rule_json.element(element, rule_json.dotted(found["type"]))
             self.table.elements[found["name"], key] = value
 
 

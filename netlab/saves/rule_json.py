@@ -21,8 +21,9 @@ def dotted(kinds: Any) -> str:
     return " . ".join(kinds) if isinstance(kinds, list) else str(kinds)
 
 
-def element(found: Any) -> tuple[str, str]:
-    """The key of a set's element, and what follows it: `comment "…" : goto x`, or ""."""
+def element(found: Any, of: str) -> tuple[str, str]:
+    """The key of a set's element, and what follows it: `comment "…" : goto x`, or "". `of` are the
+    fields or types that its parts are: `oifname . ct state`."""
     key, value = found if isinstance(found, list) else (found, None)
     known = key["elem"] if isinstance(key, dict) and "elem" in key else {"val": key}
     parts = []
@@ -30,7 +31,7 @@ def element(found: Any) -> tuple[str, str]:
         parts.append(f'comment "{known["comment"]}"')
     if value is not None:
         parts.append(f": {_verdict_or_value(value)}")
-    return _value(known["val"]), " ".join(parts)
+    return _compared(known["val"], of), " ".join(parts)
 
 
 def _statement(one: Any) -> str:
@@ -60,20 +61,41 @@ def _listed(right: Any, left: str) -> str:
     """What a field is compared with; a mark is written in hexadecimals."""
     if isinstance(right, list):
         return ",".join(map(str, right))
+    if left.startswith("fib ") and left.endswith(" oif") and right in (0, 1):
+        return ("missing", "exists")[right]
     if isinstance(right, int) and "mark" in left:
         return f"{right:#010x}"
+    return _compared(right, left)
+
+
+_LINKS = ("iifname", "oifname", "iif", "oif", "ifname", "iface_index")
+
+
+def _compared(right: Any, of: str) -> str:
+    """A value of some fields; the names of links are quoted."""
+    fields = of.split(" . ")
+    if not set(fields) & {*_LINKS}:
+        return _value(right)
+    if isinstance(right, dict) and "set" in right:
+        return "{ " + ", ".join(_compared(one, of) for one in right["set"]) + " }"
+    if isinstance(right, dict) and "concat" in right and len(right["concat"]) == len(fields):
+        pairs = zip(right["concat"], fields, strict=True)
+        return " . ".join(_compared(part, field) for part, field in pairs)
+    if isinstance(right, str) and len(fields) == 1 and not right.startswith("@"):
+        return f'"{right}"'
     return _value(right)
 
 
 def _vmap(_: str, body: Any) -> str:
-    return f"{_value(body['key'])} vmap {_data(body['data'])}"
+    key = _value(body["key"])
+    return f"{key} vmap {_data(body['data'], key)}"
 
 
-def _data(data: Any) -> str:
+def _data(data: Any, of: str) -> str:
     """A map: one of the table's by its name, or written out."""
     if isinstance(data, str):
         return data
-    pairs = (element(one) for one in data["set"])
+    pairs = (element(one, of) for one in data["set"])
     return "{ " + ", ".join(f"{key} {value}" for key, value in pairs) + " }"
 
 
@@ -101,7 +123,8 @@ def _translation(name: str, body: Any) -> str:
 def _end(address: Any, port: Any) -> str:
     if isinstance(address, dict) and "map" in address:
         found = address["map"]
-        return f"{_value(found['key'])} map {_data(found['data'])}"
+        key = _value(found["key"])
+        return f"{key} map {_data(found['data'], key)}"
     to = _value(address) if address is not None else ""
     if port is None:
         return to

@@ -65,6 +65,10 @@ class SavedRules(Struct):
     """Those that were saved as well, which rules may ask."""
 
     def known_sets(self) -> IpSets:
+        """Those of `unchanged`, as packets ask them."""
+        return IpSets(self.unchanged())
+
+    def unchanged(self) -> dict[str, IpSet]:
         """Those of which a packet cannot change what is in them: no rule fills or empties them."""
         texts = (
             text
@@ -74,7 +78,7 @@ class SavedRules(Struct):
             if "-j SET" in text
         )
         changed = {name for text in texts for name in _CHANGED.findall(text)} if self.ipsets else {}
-        return IpSets({name: one for name, one in self.ipsets.items() if name not in changed})
+        return {name: one for name, one in self.ipsets.items() if name not in changed}
 
     def where(self, table: str, chain: str, number: int) -> str:
         """`node.save:88` of a rule, counted from 1, or (0) of a chain's policy; "" for one that is

@@ -54,7 +54,7 @@ class IpSets:
         asked = list(zip(one.parts, words[1].split(","), strict=False))
         found = [(member, True) for member in one.members if _fits(asked, member, packet)]
         found += [(member, False) for member in one.but if _fits(asked, member, packet)]
-        for member, so in sorted(found, key=lambda each: _widths(asked, each[0]), reverse=True):
+        for member, so in sorted(found, key=lambda each: widths(asked, each[0]), reverse=True):
             if _passes(asked, member, packet):
                 return so
         return False
@@ -73,10 +73,10 @@ class IpSets:
         return False
 
 
-_Asked = Sequence[tuple[str, str]]
+Asked = Sequence[tuple[str, str]]
 
 
-def _fits(asked: _Asked, member: Sequence[str], packet: Packet) -> bool:
+def _fits(asked: Asked, member: Sequence[str], packet: Packet) -> bool:
     """All but links, which nobody may have told of."""
     if len(asked) != len(member):
         raise ValueError(",".join(member))
@@ -104,7 +104,7 @@ def _port(side: str, text: str, packet: Packet) -> bool:
     return int(low) <= (packet.sport if side == "src" else packet.dport) <= int(high or low)
 
 
-def _passes(asked: _Asked, member: Sequence[str], packet: Packet) -> bool:
+def _passes(asked: Asked, member: Sequence[str], packet: Packet) -> bool:
     return all(
         packet.passes("comes in by" if side == "src" else "leaves by", text)
         for (part, side), text in zip(asked, member, strict=True)
@@ -112,7 +112,7 @@ def _passes(asked: _Asked, member: Sequence[str], packet: Packet) -> bool:
     )
 
 
-def _widths(asked: _Asked, member: Sequence[str]) -> tuple[int, ...]:
+def widths(asked: Asked, member: Sequence[str]) -> tuple[int, ...]:
     """The lengths of its networks: of those that a packet is in the narrowest counts."""
     return tuple(
         ipaddress.ip_network(text, strict=False).prefixlen

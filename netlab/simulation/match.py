@@ -257,6 +257,37 @@ def _icmp(packet: Packet, condition: Condition, family: Family) -> bool:
     return wanted is None or (kind == wanted[0] and wanted[1] in (None, code))
 
 
+def _no_such_header(_: Packet, condition: Condition) -> float:
+    """Whether it asks for it or for its absence: without the header a match never holds."""
+    return float(condition.negated)
+
+
+def hop_limit(kind: int) -> int:
+    """That of a message of ICMPv6, without which nobody takes it: neighbour discovery's, multicast
+    listeners' and routers'. 0 for others, which come with any."""
+    if kind in (133, 134, 135, 136, 137, 141, 142, 148, 149):
+        return 255
+    return int(kind in (130, 131, 132, 143, 151, 152, 153))
+
+
+def hops_match(option: str, value: str, hops: int) -> bool:
+    """`--hl-eq 255` of so many."""
+    return {"eq": hops == int(value), "lt": hops < int(value), "gt": hops > int(value)}[option[-2:]]
+
+
+def _hops(packet: Packet, condition: Condition) -> bool:
+    known = packet.protocol == "ipv6-icmp" and hop_limit(packet.type_and_code[0])
+    if not known:
+        raise ValueError("any")
+    return hops_match(condition.option, condition.values[0], known)
+
+
+HOPS = frozenset({"--hl-eq", "--hl-lt", "--hl-gt"})
+ROUTING_HEADER = frozenset(
+    {"--rt-type", "--rt-segsleft", "--rt-len", "--rt-0-res", "--rt-0-addrs", "--rt-0-not-strict"}
+)
+"""What `-m rt` asks of a header that no packet here has."""
+
 # Options that say how a match works, or that always let the packet pass: `-m recent --set` and
 # `-m nfacct` count it, `-m limit` lets a single packet through.
 _NO_QUESTION = frozenset(
@@ -296,6 +327,9 @@ _TESTS: Mapping[str, _Test] = MappingProxyType(
         "--tcp-flags": _tcp_flags,
         "--icmp-type": lambda p, c: _icmp(p, c, "ipv4"),
         "--icmpv6-type": lambda p, c: _icmp(p, c, "ipv6"),
+        "-f": lambda _p, _c: False,  # a fragment, which connection tracking puts together before
+        **dict.fromkeys(HOPS, _hops),
+        **dict.fromkeys(ROUTING_HEADER, _no_such_header),
         "--syn": lambda p, _: p.protocol == "tcp" and p.ctstate == "NEW",
     }
 )  # fmt: skip

@@ -67,7 +67,7 @@ class Match(Struct, frozen=True):
 
 class Chance(Struct, frozen=True):
     """`meta random & 2147483647 < 715827883`, as iptables' statistic reads in nft's words: goes on
-    so `likely`."""
+    so `likely`. A single packet is never `limit rate over` a rate, and has no routing header."""
 
     text: str
     likely: float
@@ -170,6 +170,7 @@ _FINAL = ("accept", "drop", "return", "continue")
 _ALWAYS_MET = ("comment", "nfacct")
 """Matches of iptables' that let every packet through, whatever they are told."""
 
+_ROUTING_HEADER = ("nexthdr", "hdrlength", "type", "seg-left")
 _FLAGS = ("random", "fully-random", "persistent")
 _LOG_OPTIONS = ("prefix", "level", "group", "snaplen", "queue-threshold", "flags")
 
@@ -240,6 +241,10 @@ class _Parser:
             return Idle(self._since(begin))
         if self._skip("xt"):
             return self._of_iptables(begin)
+        if self._skip("limit", "rate"):
+            return self._limit(begin)
+        if self._peek() == "rt" and self._peek(1) in _ROUTING_HEADER:
+            return self._routed(begin)
         likely = self._likely()
         if likely is not None:
             return Chance(self._since(begin), likely)
@@ -282,6 +287,8 @@ class _Parser:
         text = self._since(begin)
         if kind == "match" and name in _ALWAYS_MET:
             return Idle(text)
+        if kind == "match" and name == "rt":
+            return Chance(text, 0.0)
         if kind == "target" and name in WITHOUT_EFFECT:
             return Idle(text)
         if kind == "target" and name == "MASQUERADE":
@@ -291,6 +298,24 @@ class _Parser:
         if kind == "target" and name == "NOTRACK":
             return NoTrack(text)
         raise _Odd
+
+    def _limit(self, begin: int) -> Phrase:
+        """`limit rate over 3/minute burst 10 packets`, `limit rate 1 mbytes/second`."""
+        over = self._skip("over")
+        if "/" not in self._take() and "/" not in self._take():
+            raise _Odd
+        if self._skip("burst"):
+            self._take()
+            self._take()
+        text = self._since(begin)
+        return Chance(text, 0.0) if over else Idle(text)
+
+    def _routed(self, begin: int) -> Phrase:
+        """`rt type 0`: of a header that no packet here has."""
+        self._at += 2
+        self._skip("!=")
+        self._elements()
+        return Chance(self._since(begin), 0.0)
 
     def _likely(self) -> float | None:
         """Of a random number below a bound, of as many as its mask has."""

@@ -24,7 +24,8 @@ MATCHES = [
     "-p tcp -m multiport --dports 80,443", "-p tcp -m multiport --ports 80", "-p 47",
     "-p tcp -m tcp ! --sport 1000:2000", "-i eth0", "! -i eth+", "-m mark --mark 0x4000/0x4000",
     "-m mark ! --mark 0x1", "-m conntrack --ctstate NEW", "-m conntrack ! --ctstate NEW,DNAT",
-    "-m conntrack --ctstate DNAT", "-m addrtype --dst-type LOCAL", "-m addrtype ! --src-type LOCAL",
+    "-m conntrack --ctstate DNAT", "-m connmark --mark 0x1/0x1", "-m connmark ! --mark 0x4000",
+    "-m addrtype --dst-type LOCAL", "-m addrtype ! --src-type LOCAL",
     "-m statistic --mode random --probability 0.25", "-m conntrack --ctstate ESTABLISHED,RELATED",
     "-p tcp -m tcp --tcp-flags SYN,ACK SYN", "-m recent --rcheck --name x --rsource", "",
     "-m string --string odd", "-p icmp -m icmp --icmp-type 8", "-p icmp -m icmp ! --icmp-type 3/4",
@@ -33,6 +34,8 @@ MATCHES = [
 ANYWHERE = [
     "ACCEPT", "DROP", "RETURN", "ONE", "TWO", "MARK --set-xmark 0x4000/0x4000", "LOG",
     "MARK --set-xmark 0x1/0xffffffff", "MARK --or-mark 0x3", "ONE", "TWO",
+    "CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff",
+    "CONNMARK --restore-mark --nfmask 0x4001 --ctmask 0x4001", "CONNMARK --set-xmark 0x1/0x1",
 ]  # fmt: skip
 TARGETS = {
     "filter": [*ANYWHERE, "REJECT --reject-with icmp-port-unreachable"],

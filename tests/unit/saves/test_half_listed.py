@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netlab.pathcheck.world import World
-from netlab.prove import nft_steps
+from netlab.prove import intake, nft_steps
 from netlab.prove.space import Space
 from netlab.prove.steps import End, Unknown
 from netlab.proxy.nftables.model import NftTable
@@ -17,7 +17,7 @@ from netlab.saves.read import read
 from netlab.saves.save import Save
 from netlab.saves.understood import not_understood, of_nftables
 from netlab.simulation.nft_match import Sets
-from netlab.simulation.nft_rule import Idle, Nat, NoTrack, Verdict, parse_rule
+from netlab.simulation.nft_rule import Chance, Idle, Nat, NoTrack, Verdict, parse_rule
 from netlab.simulation.nft_rule import Unknown as Untold
 from netlab.trace.onsave import Node, told
 from netlab.trace.packet_words import packet
@@ -37,7 +37,7 @@ def recorded(*names: str) -> Save:
         ("xt target REJECT", Verdict), ("xt target NOTRACK", NoTrack),
         ("xt match conntrack", Untold), ("xt match statistic", Untold), ("xt match mark", Untold),
         ("xt match limit", Untold), ("xt target DNAT", Untold), ("xt target MARK", Untold),
-        ("xt watcher LOG", Untold), ("xt match", Untold), ("xt", Untold),
+        ("xt match rt", Chance), ("xt watcher LOG", Untold), ("xt match", Untold), ("xt", Untold),
     ],
 )  # fmt: skip
 def test_what_a_name_alone_settles(text: str, kind: type[Any]) -> None:
@@ -126,3 +126,41 @@ def _listing() -> str:
         rule("filter", "FORWARD", to_other, comment, refuse),
         rule("nat", "POSTROUTING", comment, mask),
     ]})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "likely"),
+    [
+        ("limit rate 3/minute accept", None), ("limit rate 3/minute burst 10 packets accept", None),
+        ("limit rate 1 mbytes/second accept", None), ("limit rate over 3/minute drop", 0.0),
+        ("limit rate over 1 mbytes/second burst 2 mbytes drop", 0.0), ("rt type 0 drop", 0.0),
+        ("rt type != { 0, 2 } drop", 0.0),
+    ],
+)  # fmt: skip
+def test_a_single_packet_is_within_a_rate_and_has_no_routing_header(
+    text: str, likely: float | None
+) -> None:
+    first, last = parse_rule(text)
+    assert isinstance(last, Verdict)
+    assert isinstance(first, Idle) if likely is None else first == Chance(first.text, likely)
+
+
+OPEN = {
+    "docker-nft.json": {"xt match conntrack", "xt match tcp", "xt match statistic",
+                        "xt match addrtype", "xt target MARK", "xt target DNAT"},
+    "firewalld-nftables.nft": {"fib saddr . mark . iif oif missing"}, "ufw-nft.save6": set(), "docker-nft.nft": set(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_only_what_no_text_has_stays_open_in_a_proof(name: str) -> None:
+    """Of a real node's rules: links, limits, hop limits and other families' fields are read."""
+    whole = intake.read([(name, (RECORDED / name).read_text())])
+    found = set()
+    for family in whole.families:
+        for rules in whole.rules(intake.space_of([whole], family)):
+            steps = (step for key in rules.names() for step in rules.chain(*key) or ())
+            for step in steps:
+                found.update(step.unknown if step.actions else ())
+                found.update(one.words for one in step.actions if isinstance(one, Unknown))
+    assert found == OPEN[name]
