@@ -97,6 +97,8 @@ def among(one, packet, outcomes, space):
     simulator has doubts."""
     if any(outcome.unknown for outcome in outcomes) or _of_the_link(one):
         return None
+    if any(way.at == "open" for way, _ in one.ends.ways):
+        return None  # of others, a rule that remembered clients do not come to
     said = {_told(way, packet, space) for way, _ in one.ends.ways}
     return {_end(outcome, packet) for outcome in outcomes} <= said
 

@@ -10,6 +10,7 @@ What comes of it has the ends of all packets as leaves: `delivered` to the node 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Literal, NamedTuple
 
 from netlab.prove.diagram import Diagram, Diagrams, Leaf, Node, Place, State, Way, child
@@ -242,23 +243,36 @@ class Hooks:
         return self.diagrams.altered(there, told)
 
     def _settled(self, leaf: Leaf) -> Leaf:
-        """No doubt where both ways come to the same."""
-        if not any(way.state.doubts for way, _ in leaf.ways):
+        """No doubt where all comes to the same, whichever rules are taken to match."""
+        places = sorted({place for way, _ in leaf.ways for place, _ in way.state.doubts})
+        if not places:
             return leaf
-        assumed: dict[tuple[tuple[Place, bool], ...], list[tuple[Diagram, float]]] = {}
-        for way, share in leaf.ways:
-            end = self.diagrams.certain(_certain(way))
-            assumed.setdefault(way.state.doubts, []).append((end, share))
-        outcomes = set()
-        for pieces in assumed.values():
-            total = sum(share for _, share in pieces) or 1.0
-            outcomes.add(self.diagrams.mix([(one, share / total) for one, share in pieces]))
-        if len(outcomes) == 1:
-            only = outcomes.pop()
-            assert isinstance(only, Leaf)
-            return only
-        places = sorted({place for doubts in assumed for place, _ in doubts})
+        if len(places) <= _SUPPOSED:
+            cases = product((True, False), repeat=len(places))
+            found = [self._supposing(leaf, dict(zip(places, so, strict=True))) for so in cases]
+            if len({_roughly(one) for one in found}) == 1:
+                return found[0]
         return self.diagrams.certain(Way("open", State(), places[0], _named(places)))
+
+    def _supposing(self, leaf: Leaf, so: Mapping[Place, bool]) -> Leaf:
+        """The ends when rules match so. Each doubt on a way has halved its share."""
+        pieces = [
+            (self.diagrams.certain(_certain(way)), share * 2 ** len(way.state.doubts))
+            for way, share in leaf.ways
+            if all(so[place] is matched for place, matched in way.state.doubts)
+        ]
+        found = self.diagrams.mix(pieces)
+        assert isinstance(found, Leaf)
+        return found
+
+
+_SUPPOSED = 6
+"""So many rules that nobody understands are taken to match and not to, in all ways."""
+
+
+def _roughly(leaf: Leaf) -> tuple[tuple[Way, float], ...]:
+    """Two that differ by what was rounded off are the same."""
+    return tuple((way, round(share, 6)) for way, share in leaf.ways)
 
 
 def at_end(diagrams: Diagrams, there: Diagram, to: tuple[int | None, int | None]) -> Diagram:

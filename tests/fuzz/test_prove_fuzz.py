@@ -73,6 +73,8 @@ def tables(draw, name):
             target = draw(st.sampled_from(targets))
             if (chain, target) in (("ONE", "ONE"), ("TWO", "ONE"), ("TWO", "TWO")):
                 target = "ACCEPT"
+            if ":" in target or "REDIRECT" in target:  # ports want a protocol that has some
+                match, more = "-p tcp", "" if "-p" in more.split() else more
             verb = "-g" if target in ("ONE", "TWO") and draw(st.booleans()) else "-j"
             words = " ".join(filter(None, [match, more, f"{verb} {target}"]))
             lines.append(f"-A {chain} {words}")

@@ -488,3 +488,14 @@ def test_other_texts_and_cut_off_ones_are_refused_with_their_line(text, said, sp
     assert (code, out) == (2, "")
     assert said in err
     assert "hint: " in err
+
+
+def test_a_rule_that_nobody_understands_matters_only_to_who_comes_to_it(spoken, file):
+    """Half of the packets are gone before, and it does nothing that the policy would not do."""
+    half = "-A FORWARD -m statistic --mode random --probability 0.5 -j DROP"
+    odd = "-A FORWARD -m string --string odd --algo bm -j ACCEPT"
+    path = file(save(WEB, filters=(half, odd)))
+    code, out, _ = spoken(*asked(path, "svc/web:80", "reachable"))
+    assert code == 1
+    assert "delivered to 10.244.1.2:8080 (1/4)" in out
+    assert "no answers stay open" in out

@@ -148,7 +148,8 @@ def test_a_single_packet_is_within_a_rate_and_has_no_routing_header(
 OPEN = {
     "docker-nft.json": {"xt match conntrack", "xt match tcp", "xt match statistic",
                         "xt match addrtype", "xt target MARK", "xt target DNAT"},
-    "firewalld-nftables.nft": {"fib saddr . mark . iif oif missing"}, "ufw-nft.save6": set(), "docker-nft.nft": set(),
+    "firewalld-nftables.nft": {"fib saddr . mark . iif oif missing"},
+    "ufw-nft.save6": set(), "docker-nft.nft": set(),
 }  # fmt: skip
 
 
