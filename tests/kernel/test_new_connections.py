@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,36 @@ def test_what_was_lost_is_known_by_node(place: Path, monkeypatch: pytest.MonkeyP
         flood(place, 30000, sent)
         listening.follow({})
         assert listening.lost["one"] > before, "what nobody has read yet counts as well"
+
+
+ENTRY = (
+    "conntrack -I -p udp --timeout 60 --src 10.9.1.1 --dst 10.9.9.9 --sport 40000 --dport 99"
+    " --reply-src 10.9.1.1 --reply-dst 10.9.1.1 --reply-port-src 98 --reply-port-dst 40000"
+)
+
+
+def test_what_a_pod_forges_in_its_own_namespace_reaches_nobody(place: Path, tmp_path: Path) -> None:
+    """With all rights there: messages to the listener's port and to its group, and connections that
+    the kernel is told to have."""
+    pod = tmp_path / "pod"
+    os.close(netns.create(pod))
+    try:
+        with closing(NewConnections(place)) as new, closing(NewConnections(pod)) as its_own:
+            send(place, "10.9.1.1", ("10.9.9.9", 99))
+            genuine = new._socket.recv(8192)
+            kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+            port = new._socket.getsockname()[0]
+            with netns.entered(pod), socket.socket(socket.AF_NETLINK, kind, 12) as forger:
+                forger.bind((0, 0))
+                with suppress(ConnectionRefusedError):  # unless its own listener has that number
+                    forger.sendto(genuine, (port, 0))
+                with suppress(OSError):
+                    forger.sendto(genuine, (0, 1))
+            run(ENTRY.split(), netns=pod)
+            assert [one.original.sport for one in its_own.collect(100)] == [40000], "it was made"
+            assert new.collect(100) == []
+            assert new.lost == 0
+            port = send(place, "10.9.1.1", ("10.9.9.9", 99))
+            assert [one.original.sport for one in new.collect(100)] == [port]
+    finally:
+        netns.remove(pod)
