@@ -45,7 +45,6 @@ _SILENCE = Retry(0.05, 1.0)  # until the other is asked too
 _LOOK = 0.02
 _PATIENCE = 8.0  # seconds after which nobody waits for an answer any more
 _TCP_TRIES, _TCP_RETRY = 100, 0.05
-_TCP_AT_ONCE = 16  # dnsmasq makes a process for each connection, at most 20
 
 
 class _Query(Struct):
@@ -87,7 +86,6 @@ class Front:
         self._looking: asyncio.TimerHandle | None = None
         self._turns = Turns(box.came, box.release)
         self._is_due = False
-        self._over_tcp_at_once = asyncio.Semaphore(_TCP_AT_ONCE)
 
     async def open(self) -> None:
         """Begin with what a front before left unanswered."""
@@ -284,14 +282,13 @@ class Front:
         return self._finished(query, said, finish, stream=True) if said is not None else None
 
     async def _exchanged(self, query: bytes) -> bytes | None:
-        async with self._over_tcp_at_once:
-            for attempt in range(_TCP_TRIES):
-                server = self._servers[(self._first + attempt) % len(self._servers)]
-                with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
-                    async with asyncio.timeout(_PATIENCE):
-                        return await tcp.exchange(query, *server)
-                if attempt % len(self._servers):
-                    await asyncio.sleep(_TCP_RETRY)
+        for attempt in range(_TCP_TRIES):
+            server = self._servers[(self._first + attempt) % len(self._servers)]
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    return await tcp.exchange(query, *server)
+            if attempt % len(self._servers):
+                await asyncio.sleep(_TCP_RETRY)
         return None
 
 

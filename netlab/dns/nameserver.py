@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 import socket
 import struct
+import time
 from collections.abc import Coroutine, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dnslib import DNSHeader, DNSQuestion, DNSRecord
 
 from netlab.dns import answers, tcp
 from netlab.dns.outside import Outside
+from netlab.dns.turns import AT_ONCE, Turns
 from netlab.dns.zone import Zone
 
 _UPSTREAM_SECONDS = 2.0
-_BATCH = 64
+_BATCH = 4  # queries in a row, before what has come meanwhile is taken in
+_RECEIVED = 2048  # datagrams in a row: taking one in is much less work than answering it
+_HELD = 2048
 
 _IP_PKTINFO = 8  # linux/in.h; Python 3.11 does not name it
 _WAY = 64
@@ -35,6 +40,15 @@ Given = bytes | Coroutine[None, None, bytes | None] | None
 """A reply, one that takes time, or none."""
 
 
+class _Query(NamedTuple):
+    """One that came: its packet, from whom, what told at which address, and when."""
+
+    packet: bytes
+    address: Server
+    told: Way
+    came: float
+
+
 class Replies(Protocol):
     """Whoever knows the reply to a packet."""
 
@@ -43,14 +57,26 @@ class Replies(Protocol):
 
 
 class NameServer:
-    """Answers what comes to a UDP and to a listening TCP socket."""
+    """Answers what comes to a UDP and to a listening TCP socket, in turns by who asks: so many
+    `at_once` of one address."""
 
-    def __init__(self, replies: Replies, udp: socket.socket, listening: socket.socket) -> None:
+    def __init__(
+        self,
+        replies: Replies,
+        udp: socket.socket,
+        listening: socket.socket,
+        at_once: int = AT_ONCE,
+    ) -> None:
         self._replies = replies
         self._udp = udp
         _tell_the_way(udp)
         self._tcp = tcp.TcpDoor(listening, self._over_tcp)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held: dict[int, _Query] = {}
+        """What came and is not answered yet, by number."""
+        self._numbers = itertools.count()
+        self._turns = Turns(lambda number: self._held[number].came, self._drop, at_once)
+        self._is_due = False
 
     async def open(self) -> None:
         """Answer from now on."""
@@ -58,29 +84,63 @@ class NameServer:
         await self._tcp.open()
 
     def _came(self) -> None:
-        for _ in range(_BATCH):
+        """Take in what there is, so that nobody waits in the socket behind another."""
+        now = time.monotonic()
+        for _ in range(_RECEIVED):
             try:
                 packet, told, _, address = self._udp.recvmsg(4096, _WAY)
             except OSError:
+                break
+            if len(self._held) >= _HELD:
+                self._turns.make_room(now)
+            number = next(self._numbers)
+            self._held[number] = _Query(packet, address, told, now)
+            self._turns.add(number, address[0].encode())
+        self._begin()
+
+    def _drop(self, number: int) -> None:
+        del self._held[number]
+
+    def _begin(self) -> None:
+        """Answer those whose turn it is, some now and the others soon."""
+        self._is_due = False
+        now = time.monotonic()
+        for _ in range(_BATCH):
+            number = self._turns.next(now)
+            if number is None:
                 return
-            given, way = self._replies.reply(packet, udp=True), _back(told)
-            if isinstance(given, Coroutine):
-                task = asyncio.create_task(self._later(given, address, way))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            elif given is not None:
-                self._send(given, address, way)
+            self._take(number)
+        self._begin_soon()
 
-    async def _later(
-        self, given: Coroutine[None, None, bytes | None], address: Server, way: Way
-    ) -> None:
-        reply = await given
+    def _begin_soon(self) -> None:
+        if not self._is_due and self._turns.waits:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _take(self, number: int) -> None:
+        given = self._replies.reply(self._held[number].packet, udp=True)
+        if isinstance(given, Coroutine):
+            task = asyncio.create_task(self._later(given, number))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._done(number, given)
+
+    async def _later(self, given: Coroutine[None, None, bytes | None], number: int) -> None:
+        reply = None
+        try:
+            reply = await given
+        finally:
+            self._done(number, reply)
+            self._begin_soon()
+
+    def _done(self, number: int, reply: bytes | None) -> None:
+        """Answered, if there is a reply."""
+        self._turns.done(number)
+        query = self._held.pop(number)
         if reply is not None:
-            self._send(reply, address, way)
-
-    def _send(self, reply: bytes, address: Server, way: Way) -> None:
-        with contextlib.suppress(OSError):  # lost, as it would be on its way
-            self._udp.sendmsg([reply], way, 0, address)
+            with contextlib.suppress(OSError):  # lost, as it would be on its way
+                self._udp.sendmsg([reply], _back(query.told), 0, query.address)
 
     async def _over_tcp(self, packet: bytes) -> bytes | None:
         given = self._replies.reply(packet, udp=False)

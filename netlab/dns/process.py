@@ -26,6 +26,7 @@ from netlab.dns.nameserver import ClusterReplies, InternetReplies, NameServer
 from netlab.dns.outside import Outside
 from netlab.dns.records import NO_RECORDS, from_json
 from netlab.dns.terms import OWN_TTL, TERMS
+from netlab.dns.turns import UNDER_WAY
 from netlab.dns.zone import Zone
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process, syscalls, userns
@@ -68,7 +69,8 @@ class ClusterNames:
         udp, tcp, *behind = sockets
         self._zone = Zone(told["domain"])
         replies = ClusterReplies(self._zone, _servers(told["dnsmasqs"]))
-        self._responder = NameServer(replies, *behind)
+        udp_behind, tcp_behind = behind  # where none but the dnsmasqs and the front ask
+        self._responder = NameServer(replies, udp_behind, tcp_behind, UNDER_WAY)
         box = Mailbox(Path(told["mailbox"]))
         self._front = Front(box, udp, tcp, _servers(told["dnsmasqs"]))
         self._plugins = _plugins() if told["plugins"] else None
@@ -111,7 +113,8 @@ class InternetNames:
     def __init__(self, told: Json, sockets: Sequence[socket.socket]) -> None:
         self._outside = Outside(told["addresses"])
         replies = InternetReplies(self._outside, _servers(told["upstreams"]))
-        self._responder = NameServer(replies, *sockets)
+        udp, tcp = sockets
+        self._responder = NameServer(replies, udp, tcp)
 
     async def open(self) -> None:
         """See `Role`."""

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+from netlab.dns.gate import Gate
 from netlab.tasks import cancel
 
 _IDLE_SECONDS = 10.0
+_CONNECTIONS = 512
+"""So many are held; for one more, who has most of them loses his oldest."""
+
+_AT_ONCE = 16
+"""Queries; dnsmasq makes a process for each connection, at most 20."""
 
 Answer = Callable[[bytes], Awaitable[bytes | None]]
 """The answer to a query; None ends the connection."""
 
 
 class TcpDoor:
-    """Answers queries that come over the connections of a listening socket."""
+    """Answers queries that come over the connections of a listening socket, in turns."""
 
     def __init__(self, listening: socket.socket, answer: Answer) -> None:
         self._listening = listening
         self._answer = answer
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """Who is at the other end of each connection, the oldest first."""
+        self._gate = Gate(_AT_ONCE)
 
     async def open(self) -> None:
         """Answer from now on."""
@@ -37,10 +46,13 @@ class TcpDoor:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: queries until the client has no more."""
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._tasks.add(task)
+        address, *_ = writer.get_extra_info("peername") or ("",)
+        self._make_room()
+        self._tasks[task] = address
         try:
             while query := await _next(reader):
-                reply = await self._answer(query)
+                async with self._gate.passed(address):
+                    reply = await self._answer(query)
                 if reply is None:
                     break
                 write(writer, reply)
@@ -48,8 +60,16 @@ class TcpDoor:
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
             pass  # the client went away, or stays silent
         finally:
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
             writer.close()
+
+    def _make_room(self) -> None:
+        if len(self._tasks) < _CONNECTIONS:
+            return
+        ((most, _),) = Counter(self._tasks.values()).most_common(1)
+        oldest = next(task for task, address in self._tasks.items() if address == most)
+        del self._tasks[oldest]
+        oldest.cancel()
 
 
 async def _next(reader: asyncio.StreamReader) -> bytes:

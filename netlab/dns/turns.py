@@ -40,9 +40,12 @@ class Asker(Struct, eq=False):
 class Turns:
     """Whose query is next. `came` says when the one in a slot came, in the seconds of `now`."""
 
-    def __init__(self, came: Callable[[int], float], drop: Callable[[int], None]) -> None:
+    def __init__(
+        self, came: Callable[[int], float], drop: Callable[[int], None], at_once: int = AT_ONCE
+    ) -> None:
         self._came = came
         self._drop = drop
+        self._at_once = at_once
         self._askers: dict[bytes, Asker] = {}
         self._ready = deque[bytes]()
         """Who had some waiting and might have one more under way, in turn."""
@@ -96,7 +99,7 @@ class Turns:
             self._forget(address, asker)
 
     def _line_up(self, address: bytes, asker: Asker) -> None:
-        if asker.busy < AT_ONCE and not asker.in_line:
+        if asker.busy < self._at_once and not asker.in_line:
             asker.in_line = True
             self._ready.append(address)
 
@@ -113,7 +116,7 @@ class Turns:
     def is_pressed(self, slot: int) -> bool:
         """Whether others of who asked what is under way wait behind it, as many as may be."""
         asker = self._askers[self._busy[slot]]
-        return bool(asker.waiting) and asker.busy >= AT_ONCE
+        return bool(asker.waiting) and asker.busy >= self._at_once
 
     @property
     def waits(self) -> bool:

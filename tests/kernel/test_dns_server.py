@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -398,6 +399,47 @@ async def with_many_questions(pod: Pod) -> None:
                     said = await asyncio.wait_for(loop.sock_recv(busy, 4096), 1)
         assert [str(record.rdata) for record in DNSRecord.parse(said).rr] == ["10.96.0.7"]
     await server.stop()
+
+
+async def test_who_floods_the_internets_names_does_not_keep_others_from_them(pod: Pod) -> None:
+    """One asks three times as much as is answered in that time; another asks now and then."""
+    outside = pod.internet("127.0.0.1", {"db.example.com": ("203.0.113.5",)})
+    await outside.start(pod.netns)
+    await eventually(pod, "db.example.com", ["203.0.113.5"], 5)
+    ended = threading.Event()
+    asked = DNSRecord.question("n.example.org").pack()
+
+    def flood() -> None:
+        with pod.socket("127.0.0.2") as busy:
+            while not ended.is_set():
+                for _ in range(20):
+                    with contextlib.suppress(BlockingIOError):
+                        busy.send(asked)
+                time.sleep(0.001)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        got = 0
+        for _ in range(30):
+            with contextlib.suppress(TimeoutError):
+                got += await pod.addresses("db.example.com") == ["203.0.113.5"]
+        assert got >= 20, "of 30; without turns 3 to 8"
+        reply = await asyncio.to_thread(asked_over_tcp, pod, "db.example.com")
+        assert [str(record.rdata) for record in reply.rr] == ["203.0.113.5"]
+    finally:
+        ended.set()
+        flooding.join()
+    await outside.stop()
+
+
+def asked_over_tcp(pod: Pod, name: str) -> DNSRecord:
+    query = DNSRecord.question(name).pack()
+    with netns.entered(pod.netns):
+        sock = socket.create_connection(("127.0.0.1", 53), timeout=10)
+    with sock, sock.makefile("rb") as stream:
+        sock.sendall(len(query).to_bytes(2, "big") + query)
+        return DNSRecord.parse(stream.read(int.from_bytes(stream.read(2), "big")))
 
 
 REWRITTEN = """
