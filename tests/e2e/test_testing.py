@@ -79,7 +79,7 @@ class User:
 
     def file(self, name: str, text: str) -> Path:
         path = self.base / "tests" / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
 
@@ -572,7 +572,8 @@ def test_the_workflow_of_the_page_is_one(user: User) -> None:
     setup = (ROOT / "README.md").read_text()
     (packages,) = re.findall(r"apt install pipx (.*)", setup)
     assert [each for each in packages.split() if each not in said] == []
-    user.file("test_it.py", "def test_it(): pass\n")
+    user.file("test_web.py", "def test_it(): pass\n")
+    user.file("netlab/tests/test_of_netlab.py", "import no_such_module\n")
     (command,) = re.findall(r"/venv/bin/pytest (.*)", said)
     assert "1 passed" in user.pytest(*command.replace("auto", "1").split())
 
