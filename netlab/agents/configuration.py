@@ -29,6 +29,7 @@ class PodConfiguration:
         self._came_as: dict[str, int] = {}
         """The how manieth a Service was that came, by its uid."""
         self.changes = Changes()
+        self._sources = Changes()  # without Services: of many that come, files know nothing
         self._changed_at = float("-inf")
         informers["Service"].add_listener(self._on_service)
         informers["ConfigMap"].add_listener(self._on_source)
@@ -70,7 +71,7 @@ class PodConfiguration:
 
     async def changed(self) -> None:
         """Return once any ConfigMap, Secret, claim or volume has come, gone or changed."""
-        await self.changes.next()
+        await self._sources.next()
 
     def is_new(self) -> bool:
         """Whether any has just changed, so that who waits for one has yet to look."""
@@ -109,4 +110,5 @@ class PodConfiguration:
         either = new if new is not None else old
         assert either is not None
         self._changed_at = time.monotonic()
-        self.changes.note(meta.namespace(either))
+        for each in (self.changes, self._sources):
+            each.note(meta.namespace(either))

@@ -60,10 +60,11 @@ def memory(lab: str) -> dict[str, float]:
     """Resident MiB of a lab's controller, its responder and the rest of its processes."""
     found = {"controller": 0.0, "responder": 0.0, "others": 0.0}
     for pid in process.owned(netns.owner(paths.lab_dir(lab)) or ""):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        names = {b"netlab.boot": "controller", b"netlab responder": "responder"}
-        name = next((names[word] for word in command if word in names), "others")
-        found[name] += int(_status(pid).get("VmRSS", "0").split()[0]) / 1024
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a restore that has ended
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            names = {b"netlab.boot": "controller", b"netlab responder": "responder"}
+            name = next((names[word] for word in command if word in names), "others")
+            found[name] += int(_status(pid).get("VmRSS", "0").split()[0]) / 1024
     return found
 
 
