@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import nullcontext
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -78,7 +79,12 @@ async def read(request: web.Request, limit: int = LIMIT) -> bytes:
 
 def content_type(request: web.Request) -> str:
     """The media type of the body, without parameters, in lower case."""
-    return media_types(request.headers.get("Content-Type", ""))[0][0]
+    return _first_type(request.headers.get("Content-Type", ""))
+
+
+@lru_cache(maxsize=64)
+def _first_type(header: str) -> str:
+    return media_types(header)[0][0]
 
 
 async def decode(body: bytes, media_type: str, wanted: str) -> Any:
@@ -101,7 +107,7 @@ def _from_protobuf(body: bytes, wanted: str) -> Any:
 
 def _from_json(body: bytes, wanted: str) -> Any:
     try:
-        value = json.loads(body.decode(), parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(body.decode())
     except json.JSONDecodeError as error:
         raise _unrecognized(wanted, f"json parse error: {_json_words(error)}") from None
     except (ValueError, RecursionError) as error:
@@ -124,6 +130,9 @@ def _finite(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"json: cannot unmarshal number {text[:40]} into Go value of type float64")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def _json_words(error: json.JSONDecodeError) -> str:

@@ -25,17 +25,26 @@ def in_json(body: bytes, unknown: Mapping[Path, str]) -> list[str]:
     return list(dict.fromkeys(said))[:MOST]
 
 
+class _Twice(Exception):
+    """A field is there once more."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Twice
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def _has_any(body: bytes) -> bool:
-    found: list[bool] = []
-
-    def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        once = dict(pairs)
-        if len(once) < len(pairs):
-            found.append(True)
-        return once
-
-    json.loads(body, object_pairs_hook=kept)
-    return bool(found)
+    try:
+        _DECODER.decode(body.decode())
+    except _Twice:
+        return True
+    return False
 
 
 def _complaints(value: Any, path: Path, unknown: Mapping[Path, str]) -> Iterator[str]:

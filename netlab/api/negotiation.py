@@ -6,6 +6,7 @@ As kube-apiserver chooses. Pure.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -115,6 +116,7 @@ def choose(accept: str, offered: Sequence[str]) -> str | None:
     return next((each for one in clauses for each in offered if one.covers(each)), None)
 
 
+@lru_cache(maxsize=64)  # a client says the same each time
 def negotiate(
     accept: str, include_object: str = "", *, prints: bool = True, streams: bool = False
 ) -> Form:

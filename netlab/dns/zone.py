@@ -113,4 +113,6 @@ def _drop(index: dict[str, list[str]], key: str, value: str) -> None:
 
 
 def _reverse(address: str) -> str:
+    if ":" not in address:  # in a record they are canonical
+        return ".".join(reversed(address.split("."))) + ".in-addr.arpa"
     return ipaddress.ip_address(address).reverse_pointer

@@ -1,6 +1,10 @@
 """IP addresses as texts: which are such, how each is written, and how a port is added."""
 
 import ipaddress
+import re
+
+PLAIN = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
+"""IPv4 as nearly all write it, which is the one way."""
 
 
 def is_address(text: str) -> bool:
@@ -14,7 +18,7 @@ def is_address(text: str) -> bool:
 
 def canonical(address: str) -> str:
     """The one way in which an address is written: `fd00:0::01` → `fd00::1`."""
-    return str(ipaddress.ip_address(address))
+    return address if PLAIN.fullmatch(address) else str(ipaddress.ip_address(address))
 
 
 def bracketed(host: str) -> str:

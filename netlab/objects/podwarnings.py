@@ -36,8 +36,10 @@ def dropped(obj: Object) -> list[str]:
 
 def warnings(obj: Object) -> list[str]:
     """The lines about a Pod, or about the template of what makes pods; none about other kinds."""
-    spec, kind = meta.spec(pod_of(obj)), BY_KIND.get(str(obj.get("kind")))
-    path = ".".join((*((kind and kind.pod_path) or ()), "spec.volumes"))
+    kind = BY_KIND.get(str(obj.get("kind")))
+    if kind is None or kind.pod_path is None:
+        return []
+    spec, path = meta.spec(pod_of(obj)), ".".join((*kind.pod_path, "spec.volumes"))
     return [*_of_pod(spec), *elsewhere.of_pod(spec.get("volumes") or [], path)]
 
 

@@ -17,14 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from netlab.objects.addresses import PLAIN
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.problems import Path, render_path
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _IPV4 = re.compile(r"0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})", re.ASCII)
-_PLAIN = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
-"""IPv4 as nearly all write it, which is standard."""
 _MOST = 64
 
 T = TypeVar("T", bound=Mapping[str, Any])
@@ -81,7 +80,7 @@ def read(text: str) -> Address | None:
 @lru_cache(maxsize=4096)
 def standard(text: str) -> str:
     """The standard form of an address that is in none; anything else as it is."""
-    if _PLAIN.fullmatch(text):
+    if PLAIN.fullmatch(text):
         return text
     parsed = read(text)
     return str(parsed) if parsed is not None and not _is_standard(text) else text
@@ -190,8 +189,7 @@ _LATER = "will be considered invalid in a future Kubernetes release: use"
 
 
 def _of_address(path: str, text: str) -> Iterator[str]:
-    parsed = read(text)
-    if parsed is None:
+    if PLAIN.fullmatch(text) or (parsed := read(text)) is None:
         return
     if not _is_standard(text):
         yield f'{path}: non-standard IP address "{text}" {_LATER} "{parsed}"'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -190,13 +191,15 @@ class ServiceAllocator:
         return None
 
     def _choose_address(self, family: Family) -> str:
-        address = ipaddress.IPv4Address if family == "IPv4" else ipaddress.IPv6Address
+        def text(number: int) -> str:
+            if family == "IPv4":
+                return socket.inet_ntoa(number.to_bytes(4, "big"))
+            return str(ipaddress.IPv6Address(number))
+
         for cidr in self._ranges(family):
-            number = _address_pool(cidr).choose(
-                lambda n: self._is_taken(str(address(n))), self._dice
-            )
+            number = _address_pool(cidr).choose(lambda n: self._is_taken(text(n)), self._dice)
             if number is not None:
-                return str(address(number))
+                return text(number)
         raise ApiError("Internal error occurred: failed to allocate a serviceIP: range is full")
 
     def _ranges(self, family: Family) -> Iterator[str]:
