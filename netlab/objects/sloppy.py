@@ -107,13 +107,32 @@ def _is_standard(text: str) -> bool:
 
 def standardized(obj: T) -> T:
     """An object as whoever acts on it reads it: itself, or a copy with standard forms."""
-    kind = obj.get("kind")
-    if kind not in ADDRESSES or not any(value != form(value) for *_, value, form in _forms(obj)):
+    patterns = _PATTERNS.get(obj.get("kind"), ())
+    if all(_is_plain(obj, each) for each in patterns):  # as nearly all are
+        return obj
+    if not any(value != form(value) for *_, value, form in _forms(obj)):
         return obj
     found = copy.deepcopy(obj)
     for holder, key, value, form in _forms(found):
         holder[key] = form(value)
     return found
+
+
+_PATTERNS: Mapping[Any, Sequence[Pattern]] = {
+    kind: (*patterns, *RANGES.get(kind, ())) for kind, patterns in ADDRESSES.items()
+}
+
+
+def _is_plain(value: Any, pattern: Pattern) -> bool:
+    """Whether all that a pattern leads to is IPv4 as nearly all write it, or no text."""
+    for number, part in enumerate(pattern, 1):
+        if part == "*":
+            rest = pattern[number:]
+            return not isinstance(value, list) or all(_is_plain(each, rest) for each in value)
+        if not isinstance(value, dict) or part not in value:
+            return True
+        value = value[part]
+    return not isinstance(value, str) or PLAIN.fullmatch(value) is not None
 
 
 def _forms(obj: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, Callable[[str], str]]]:

@@ -153,61 +153,78 @@ class _Refused(Exception):
         self.trouble = trouble
 
 
+_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+
+
 class _Composer:
-    """Events to node trees, without recursion. Aliases become the node they stand for."""
+    """Events to node trees, without recursion. Aliases become the node they stand for.
+
+    There are tens of thousands of events in a long text: what one is its class itself tells, as
+    both parsers make no others.
+    """
 
     def __init__(self, chunk: str, first_line: int) -> None:
-        self._events = yaml.parse(chunk, Loader=_LOADER)
+        self._chunk = chunk
         self._first_line = first_line
         self._anchors: dict[str, YamlNode] = {}
         self._open: list[YamlNode] = []
 
     def documents(self) -> Iterator[YamlNode]:
-        for event in self._events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                self._anchors = {}
-            elif isinstance(event, yaml.CollectionEndEvent):
-                node = self._open.pop()
-                if node.kind == "mapping":
-                    node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
-                if not self._open:
-                    yield node
-            elif isinstance(event, yaml.NodeEvent) and (root := self._node(event)):
-                yield root
+        parser = _LOADER(self._chunk)
+        try:
+            while (event := parser.get_event()) is not None:
+                if (root := self._take(event, type(event))) is not None:
+                    yield root
+        finally:
+            parser.dispose()
 
-    def _node(self, event: Any) -> YamlNode | None:
-        """Hang the event's node into the open collection; return it when it is a whole document."""
+    def _take(self, event: Any, kind: type) -> YamlNode | None:
+        """One event; the node that ends with it, if that is a whole document."""
+        if kind is yaml.ScalarEvent:
+            line = self._first_line + event.start_mark.line
+            node = YamlNode("scalar", event.value, line, bool(event.implicit[0]), event.tag)
+            return self._hung(event, node)
+        if kind in _ENDS:
+            node = self._open.pop()
+            if node.kind == "mapping":
+                node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
+            return None if self._open else node
+        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            self._begin(event, "mapping" if kind is yaml.MappingStartEvent else "sequence")
+        elif kind is yaml.AliasEvent:
+            return self._alias(str(event.anchor), self._first_line + event.start_mark.line)
+        elif kind is yaml.DocumentStartEvent:
+            self._anchors = {}
+        return None
+
+    def _hung(self, event: Any, node: YamlNode) -> YamlNode | None:
+        """Hang a new node into the open collection; it comes back if there is none."""
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        if not self._open:
+            return node
+        self._open[-1].value.append(node)
+        return None
+
+    def _begin(self, event: Any, kind: str) -> None:
         line = self._first_line + event.start_mark.line
-        if isinstance(event, yaml.AliasEvent):
-            node = self._alias(str(event.anchor), line)
-        else:
-            node = _node_of(event, line)
-            if event.anchor:
-                self._anchors[event.anchor] = node
-        if self._open:
-            self._open[-1].value.append(node)
-        if isinstance(event, yaml.CollectionStartEvent):
-            self._open.append(node)
-            if len(self._open) > MAX_DEPTH:
-                raise _Refused(Trouble(line, f"is nested more than {MAX_DEPTH} levels deep"))
-            return None
-        return None if self._open else node
+        node = YamlNode(kind, [], line, False, event.tag)
+        self._hung(event, node)
+        self._open.append(node)
+        if len(self._open) > MAX_DEPTH:
+            raise _Refused(Trouble(line, f"is nested more than {MAX_DEPTH} levels deep"))
 
-    def _alias(self, name: str, line: int) -> YamlNode:
+    def _alias(self, name: str, line: int) -> YamlNode | None:
         node = self._anchors.get(name)
         if node is None:
             hint = "quote a value that begins with *"
             raise _Refused(Trouble(line, f"*{name} refers to an anchor that is not there", hint))
         if any(node is one for one in self._open):
             raise _Refused(Trouble(line, f"*{name} refers to what it is itself a part of"))
-        return node
-
-
-def _node_of(event: Any, line: int) -> YamlNode:
-    if isinstance(event, yaml.ScalarEvent):
-        return YamlNode("scalar", event.value, line, bool(event.implicit[0]), event.tag)
-    kind = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"
-    return YamlNode(kind, [], line, False, event.tag)
+        if not self._open:
+            return node
+        self._open[-1].value.append(node)
+        return None
 
 
 def _syntax_trouble(error: yaml.YAMLError, chunk: str, first_line: int) -> Trouble:
