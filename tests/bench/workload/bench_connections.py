@@ -2,11 +2,14 @@
 
     sudo .venv/bin/python tests/bench/workload/bench_connections.py [--seconds 3] [--rounds 3]
 
-A pod asks one on another node, by turns at its own address and through a ClusterIP of which it is
-the only endpoint: the same server over the same links, so what is missing to a ratio of 1 is what
-kube-proxy's rules cost. Then one asks a second pod now and then, without and with somebody who
-asks the first one as fast as he can. The client is `asking.py`; its CPU stands beside the
-server's, to show which of the two is the bound.
+A pod asks one on another node, by turns at its own address, through a ClusterIP of which it is the
+only endpoint, and at an address that a single DNAT rule of the node sends there: the same server
+over the same links, so what is missing to a ratio of 1 is what kube-proxy's rules cost, and what
+the kernel takes for any change of an address. Each round and way has a client of its own: of one
+who asks a pod by two addresses, half of the second one's ports are still TIME_WAIT's in the pod
+(`netlab help performance`). Then one asks a second pod now and then, without and with somebody who
+asks the first one as fast as he can. The client is `asking.py`; its CPU stands beside the server's,
+to show which of the two is the bound.
 """
 
 from __future__ import annotations
@@ -51,6 +54,16 @@ spec:
   ports: [{port: 80}]
 """
 AT_ONCE = 32
+WAYS = {"busy": "the pod's address", "service": "a ClusterIP", "bare": "a bare DNAT rule"}
+BARE = "192.0.2.80"
+BARE_RULE = """
+table ip bench {{
+  chain prerouting {{
+    type nat hook prerouting priority dstnat - 10;
+    ip daddr {address} tcp dport 80 dnat to {pod}:80
+  }}
+}}
+"""
 
 
 def main() -> None:
@@ -60,26 +73,39 @@ def main() -> None:
     options = parser.parse_args()
     with private_place() as base:
         file = base / "busy.yaml"
-        file.write_text(LAB + pods() + SERVICE)
+        file.write_text(LAB + pods(options.rounds) + SERVICE)
         netlab("up", "-q", str(file))
         addresses = found()
+        translate(BARE, addresses["busy"])
         throughput(addresses, options.seconds, options.rounds)
         neighbours(addresses, options.seconds)
 
 
-def pods() -> str:
-    """Two who answer, on one node, and two who ask, on the other."""
+def pods(rounds: int) -> str:
+    """Two who answer, on one node, and on the other all who ask: two, and one a round and way."""
     one, other = "worker001", "worker002"
-    answering = [POD.format(name=name, node=one, image="nginx") for name in ("busy", "quiet")]
-    asking = [POD.format(name=name, node=other, image="nginx") for name in ("box", "other")]
-    return "".join(answering + asking)
+    asking = ["box", "other", *(client(way, number) for way in WAYS for number in range(rounds))]
+    places = {"busy": one, "quiet": one, **dict.fromkeys(asking, other)}
+    return "".join(POD.format(name=name, node=node, image="nginx") for name, node in places.items())
+
+
+def client(way: str, number: int) -> str:
+    return f"{way}-{number}"
 
 
 def found() -> dict[str, str]:
     """Where each answers."""
-    with Client(paths.api_socket(paths.lab_dir("busy"))) as client:
-        ips = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in client.list("Pod")}
-        return {**ips, "service": client.get("Service", "default", "busy")["spec"]["clusterIP"]}
+    with Client(paths.api_socket(paths.lab_dir("busy"))) as api:
+        ips = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in api.list("Pod")}
+        service = api.get("Service", "default", "busy")["spec"]["clusterIP"]
+        return {**ips, "service": service, "bare": BARE}
+
+
+def translate(address: str, pod: str) -> None:
+    """Have the clients' node send what is for an address to a pod, by one rule before others."""
+    with netns.entered(paths.namespace(paths.lab_dir("busy"), "busy.worker002")):
+        rule = BARE_RULE.format(address=address, pod=pod)
+        subprocess.run(["nft", "-f", "-"], input=rule, text=True, check=True)
 
 
 def asking(pod: str, *words: str) -> subprocess.Popen[str]:
@@ -97,21 +123,28 @@ def answer(asked: subprocess.Popen[str]) -> list[float]:
 
 
 def throughput(addresses: dict[str, str], seconds: float, rounds: int) -> None:
-    """Both ways by turns."""
-    seen: dict[str, list[tuple[float, float, float]]] = {"busy": [], "service": []}
-    for _ in range(rounds):
-        for way, found in seen.items():
+    """All ways by turns, each time in another order."""
+    seen: dict[str, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
+    for number in range(rounds):
+        for way in list(WAYS)[:: -1 if number % 2 else 1]:
             before = responder()
-            rate, own = answer(asking("box", addresses[way], "80", str(seconds), str(AT_ONCE)))
-            found.append((rate, own, (responder() - before) / (rate * seconds) * 1e6))
+            asked = asking(client(way, number), addresses[way], "80", str(seconds), str(AT_ONCE))
+            rate, own = answer(asked)
+            seen[way].append((rate, own, (responder() - before) / (rate * seconds) * 1e6))
     print(f"{AT_ONCE} at once, a connection each, {rounds} rounds of {seconds:g} s")
-    columns = (zip(*found, strict=True) for found in seen.values())
-    direct, through = ([statistics.median(each) for each in found] for found in columns)
-    for name, (rate, own, other) in (("the pod's address", direct), ("a ClusterIP", through)):
-        print(f"  by {name:<18}{rate:8,.0f} a second;  CPU of the client {own:.0f} us,", end=" ")
-        print(f"of the server {other:.0f} us")
-    by_cpu = sum(direct[1:]) / sum(through[1:])
-    print(f"  ratio {through[0] / direct[0]:.2f}, by the CPU of both {by_cpu:.2f}")
+    middle = {way: medians(found) for way, found in seen.items()}
+    for way, (rate, own, other) in middle.items():
+        print(f"  by {WAYS[way]:<18}{rate:8,.0f} a second;  CPU of", end=" ")
+        print(f"the client {own:.0f} us, of the server {other:.0f} us")
+    for way in ("service", "bare"):
+        by_clock = middle[way][0] / middle["busy"][0]
+        by_cpu = sum(middle["busy"][1:]) / sum(middle[way][1:])
+        print(f"  ratio by {WAYS[way]} {by_clock:.2f}, by the CPU of both {by_cpu:.2f}")
+
+
+def medians(found: list[tuple[float, float, float]]) -> list[float]:
+    """Of each column."""
+    return [statistics.median(column) for column in zip(*found, strict=True)]
 
 
 def responder() -> float:
