@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from netlab.agents.addressbook import AddressBook
 from netlab.agents.attached import Attached
 from netlab.agents.podrun import PodRun
-from netlab.kernel import netns, paths
+from netlab.kernel import leaving, netns, paths
+from netlab.kernel.leaving import Leaving
 from netlab.network import apply, plan
 from netlab.network.attacher import Attacher
 from netlab.network.model import PodLink
-from netlab.network.session import Session
 from netlab.objects import meta
 from netlab.objects.lab import Lab, Node
 from netlab.objects.types import Pod, PodSpec
@@ -35,6 +35,7 @@ class PodNetwork:
         self._directory = directory
         self._attached = attached or Attached()
         self._attacher = Attacher(directory)
+        self._leaving = Leaving(directory)
         self._runs: dict[str, PodRun] = {}
 
     def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
@@ -55,21 +56,29 @@ class PodNetwork:
         return failed
 
     def detach(self, runs: Sequence[PodRun]) -> None:
-        """Take away what is there: ports, namespaces and files."""
+        """Take away what is there: ports, namespaces and files. What of them is the kernel's to
+        take apart, it may when they are let go of."""
         own = [run for run in runs if not run.host_network]
         with self._attached.turn():
             self._attached.remove([run.uid for run in own])
-            apply.detach_pods([self._link(run) for run in own if run.ips], self._directory)
+            links = [self._link(run) for run in own if run.ips]
+            apply.detach_pods(links, self._directory, self._leaving)
             # A controller that ended may have attached them without coming to say with which
             # address.
-            self._remove([self._name(run.pod) for run in own if not run.ips])
+            unknown = [self._name(run.pod) for run in own if not run.ips]
+            apply.remove(unknown, self._directory)
         for run in own:
             self._runs.pop(run.uid, None)
         for run in runs:
             _remove_files(run.directory)
 
+    def let_go(self) -> None:
+        """Let the kernel take apart what was detached: whoever changes a link meanwhile waits."""
+        self._leaving.let_go()
+
     def close(self) -> None:
-        """Let go of whoever helped."""
+        """Let go of whoever helped, and of what was detached."""
+        self.let_go()
         with self._attached.turn():
             self._attacher.close()
 
@@ -82,19 +91,14 @@ class PodNetwork:
         runs = (self._runs.get(uid) for uid in uids if self._attached.get(uid))
         return [self._link(run) for run in runs if run is not None and not run.stopping]
 
-    def _remove(self, names: Iterable[str]) -> None:
-        """Take namespaces away, of which only the names are known; their links go with them."""
-        with Session(self._directory) as session:
-            for name in names:
-                session.remove(name)
-
     def sweep(self, pods: Iterable[Pod], machines: Iterable[str]) -> list[str]:
         """Take away the namespaces of pods that are no more: a controller that was killed leaves
         them when it had just deleted a pod. Those of the `machines` stay. Returns their names."""
         known = {*machines, *(self._name(pod) for pod in pods)}
         found = [entry.name for entry in paths.namespaces(self._directory).iterdir()]
         strays = sorted(set(found) - known)
-        self._remove(strays)
+        apply.remove(strays, self._directory)
+        leaving.sweep(self._directory)
         self._sweep_files({meta.uid(pod) for pod in pods})
         return strays
 

@@ -11,6 +11,12 @@ from typing import Generic, Protocol, TypeVar
 
 from netlab.agents.podrun import PodRun
 
+QUIET = 0.2
+"""Seconds without another pod that goes, before those that went are let go of."""
+
+LONGEST = 3.0
+"""Seconds that the first of them is kept at the most."""
+
 Item = TypeVar("Item")
 T = TypeVar("T")
 
@@ -24,13 +30,24 @@ class Blocking(Protocol):
     def detach(self, runs: Sequence[PodRun]) -> None:
         """Take namespaces, links and files away; what is gone already is no error."""
 
+    def let_go(self) -> None:
+        """Have the kernel take apart what was detached: others wait for it meanwhile."""
+
 
 class Together:
-    """Attaches and detaches the pods of all nodes in as few calls as can be."""
+    """Attaches and detaches the pods of all nodes in as few calls as can be.
+
+    What is detached is let go of when no more has come for a moment.
+    """
 
     def __init__(self, pod_network: Blocking) -> None:
         self._attaching = Batch(pod_network.attach)
         self._detaching = Batch(pod_network.detach)
+        self._pod_network = pod_network
+        self._letting_go: asyncio.Task[None] | None = None
+        self._leaving = 0
+        self._since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """As `Blocking.attach`; failures of others' pods may be among those returned."""
@@ -38,7 +55,28 @@ class Together:
 
     async def detach(self, runs: Sequence[PodRun]) -> None:
         """As `Blocking.detach`."""
-        await self._detaching.add(runs)
+        self._leaving += 1
+        try:
+            await self._detaching.add(runs)
+        finally:
+            self._leaving -= 1
+            self._let_go_later()
+
+    def _let_go_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._since = loop.time()
+        else:
+            self._timer.cancel()
+        when = min(loop.time() + QUIET, self._since + LONGEST)
+        self._timer = loop.call_at(when, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._leaving and asyncio.get_running_loop().time() < self._since + LONGEST:
+            return  # who is being detached will set the timer
+        self._timer = None
+        work = asyncio.to_thread(self._pod_network.let_go)
+        self._letting_go = asyncio.create_task(work, name="let go of pods")
 
 
 class Batch(Generic[Item, T]):

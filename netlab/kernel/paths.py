@@ -15,6 +15,7 @@ else is root's alone.
         netns/<name>              the namespaces, bind-mounted
         addresses/<podCIDR>       when pods' addresses were given back
         locks/<name>              iptables' lock for that namespace
+        leaving-<any>/            namespaces for the moment that they are taken away
         pods/<uid>/ disks/ dns/ processes/
     /run/netns/<name>             links into netns/, for `ip netns`
 

@@ -15,6 +15,7 @@ from netlab.errors import EnvironmentLacks, KernelRefused
 CLONE_NEWNET = 0x40000000
 
 MS_BIND = 0x1000
+MS_MOVE = 0x2000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MS_NOSUID = 0x2

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.kernel import neighbours, netns, notices, occupants, paths
+from netlab.kernel.leaving import Leaving, leaving
 from netlab.network import diff, masquerade, pod_diff, read
 from netlab.network.encode import message
 from netlab.network.model import Link, Namespace, Neighbour, Network, PodLink
@@ -146,27 +147,25 @@ def _announce(session: Session, pods: Iterable[PodLink]) -> None:
             neighbours.announce(bridge, index, stations)
 
 
-def detach_pods(pods: Sequence[PodLink], lab_dir: Path) -> None:
+def detach_pods(pods: Sequence[PodLink], lab_dir: Path, those: Leaving | None = None) -> None:
     """Take pods' ports and namespaces away, and whoever still lives there; fine if none are there.
 
     On return no packet gets in or out, even where somebody's socket or process keeps the
-    namespace alive. The links themselves go with the namespaces, in the background and many at a
-    time: deleting them here would take 20 ms each.
+    namespace alive. The links themselves go with the namespaces, at once or when somebody lets
+    go of `those`, in the background and many at a time: deleting them here would take 20 ms each.
     """
-    with Session(lab_dir) as session:
+    with leaving(lab_dir) as at_once, Session(lab_dir) as session:
         for node, ports in _by_node(pods).items():
             if netns.exists(paths.namespace(lab_dir, node)):
                 session.execute([DisablePort(node, p.port.name, p.port.index) for p in ports])
         occupants.end_in([paths.namespace(lab_dir, pod.name) for pod in pods])
-        for pod in pods:
-            session.remove(pod.name)
+        session.remove_all([pod.name for pod in pods], those or at_once)
 
 
 def remove(names: Iterable[str], lab_dir: Path) -> None:
     """Take namespaces away that are planned no more; idempotent."""
-    with Session(lab_dir) as session:
-        for name in names:
-            session.remove(name)
+    with leaving(lab_dir) as those, Session(lab_dir) as session:
+        session.remove_all(names, those)
 
 
 def ensure_masquerades(network: Network, namespace: str, lab_dir: Path) -> bool:

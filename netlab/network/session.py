@@ -14,6 +14,7 @@ from types import TracebackType
 
 from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import neighbours, netns, paths, userns
+from netlab.kernel.leaving import Leaving
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.sysctl import SysctlTree
 from netlab.kernel.userns import Holders, IdRange
@@ -178,10 +179,18 @@ class Session:
 
     def remove(self, name: str) -> None:
         """Let go of a namespace and its name; no error if there is none."""
+        netns.remove(self._forgotten(name))
+
+    def remove_all(self, names: Iterable[str], leaving: Leaving) -> None:
+        """`remove` for many, which are kept as long as they are not let go of."""
+        leaving.add([self._forgotten(name) for name in names])
+
+    def _forgotten(self, name: str) -> Path:
+        """Where a namespace is of which nothing is open or named any more."""
         path = paths.namespace(self._lab_dir, name)
         self._forget(name)
         netns.unlink_name(name, path)
-        netns.remove(path)
+        return path
 
     def _write(self, entry: Sysctl) -> None:
         try:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from netlab.errors import KernelRefused
 from netlab.kernel import netns, paths, process, teardown
+from netlab.kernel.leaving import Leaving
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.run import run
 from netlab.network import apply, diff, mend, plan, pod_diff, read
@@ -336,6 +337,17 @@ def test_pod_comes_back_at_once_after_it_was_detached(running):
         running.attach(pod)
         apply.detach_pods([pod], running.directory)
     running.attach(pod)
+    with running.listen("default.web", "10.244.1.2", 80):
+        assert running.connect("worker001", "10.244.1.2", 80)[1] == "t.default.web"
+
+
+def test_pod_comes_back_while_what_was_of_it_is_yet_to_be_let_go_of(running):
+    pod, those = running.pod("worker001", "web", 2), Leaving(running.directory)
+    for _ in range(3):
+        running.attach(pod)
+        apply.detach_pods([pod], running.directory, those)
+    running.attach(pod)
+    those.let_go()
     with running.listen("default.web", "10.244.1.2", 80):
         assert running.connect("worker001", "10.244.1.2", 80)[1] == "t.default.web"
 

@@ -49,6 +49,9 @@ class PodNetwork:
             raise RecursionError("too deep")
         self.detached.append([run.key for run in runs])
 
+    def let_go(self):
+        """What was detached is nowhere."""
+
 
 class Containers:
     """All containers run at once, and take `seconds` to end."""

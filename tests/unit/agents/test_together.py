@@ -30,6 +30,9 @@ class PodNetwork:
     def detach(self, runs: Any) -> None:
         self.calls.append([run.uid for run in runs])
 
+    def let_go(self) -> None:
+        self.calls.append(["let go"])
+
 
 def pods(*uids: str) -> list[Any]:
     return [SimpleNamespace(uid=uid) for uid in uids]
@@ -70,6 +73,31 @@ async def test_taking_away_does_not_wait_for_putting_there() -> None:
     assert network.calls == [["a"], ["b"]]
     network.held.set()
     await attaching
+
+
+async def test_what_goes_one_after_another_is_let_go_of_together(monkeypatch: Any) -> None:
+    monkeypatch.setattr("netlab.agents.together.QUIET", 0.05)
+    network = PodNetwork()
+    together = Together(network)
+    await together.detach(pods("a"))
+    await together.detach(pods("b"))
+    assert network.calls == [["a"], ["b"]]
+    while len(network.calls) < 3:
+        await asyncio.sleep(0.001)
+    await together.detach(pods("c"))
+    while len(network.calls) < 5:
+        await asyncio.sleep(0.001)
+    assert network.calls == [["a"], ["b"], ["let go"], ["c"], ["let go"]]
+
+
+async def test_while_others_go_on_and_on_the_first_are_let_go_of(monkeypatch: Any) -> None:
+    monkeypatch.setattr("netlab.agents.together.QUIET", 60.0)
+    monkeypatch.setattr("netlab.agents.together.LONGEST", 0.05)
+    network = PodNetwork()
+    together = Together(network)
+    while ["let go"] not in network.calls:
+        await together.detach(pods("another"))
+        await asyncio.sleep(0.001)
 
 
 async def test_a_mistake_is_told_to_all_whose_pods_went_with_it() -> None:
