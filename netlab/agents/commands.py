@@ -15,7 +15,6 @@ from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import BadRequest, NotFound
 from netlab.objects import meta
 from netlab.objects.podcontainers import target_of
-from netlab.workload.behaviour import behaviour
 from netlab.workload.sandbox import (
     Command,
     Sandboxes,
@@ -106,7 +105,7 @@ class Commands:
 
 def is_process(run: PodRun, container: str) -> bool:
     """Whether a container is a process of its pod: by what it runs, or by now."""
-    return container in run.entered or behaviour(run.spec_of(container)).kind == "process"
+    return container in run.entered or run.behaviour_of(container).kind == "process"
 
 
 async def _unheard(run: PodRun, container: str) -> None:

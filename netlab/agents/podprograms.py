@@ -26,7 +26,6 @@ from netlab.objects import meta
 from netlab.objects.times import timestamp
 from netlab.retry import Retry
 from netlab.tasks import Background
-from netlab.workload.behaviour import behaviour
 from netlab.workload.crilog import LogWriter
 from netlab.workload.pod_program import PodProgram, RunningPodProgram
 
@@ -318,7 +317,7 @@ def directory_of(run: PodRun, container: str) -> Path:
 
 def _name(run: PodRun, container: str) -> str:
     """Which program a container is; none is "". What runs does not depend on its environment."""
-    return behaviour(run.spec_of(container)).program
+    return run.behaviour_of(container).program
 
 
 def _never(run: PodRun, container: str, why: str, grace: float | None) -> None:

@@ -13,6 +13,7 @@ from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.podcontainers import every_container
 from netlab.objects.types import Container, ContainerStatus, Pod, PodStatus
+from netlab.workload.behaviour import Behaviour, behaviour
 from netlab.workload.sandbox import SandboxProcess
 
 LONGEST_HOSTNAME = 64
@@ -32,9 +33,10 @@ class PodRun(Struct):
     those that were added while it ran. `processes`
     has the containers that are processes, by name; `entered` are the built-in servers that are such
     since somebody went into their containers. `pod_cidrs`, `host_ips` and `allocatable` are the
-    node's, `cluster_domain` is what all the cluster's names end with. `renewed` says that the
-    namespace was made just now, so nothing that ran in a former one is of use, `reused` that other
-    pods had its addresses before. `unseen` says that it ends with nobody there to tell of it.
+    node's, `cluster_domain` is what all the cluster's names end with. `known` is what its
+    containers do, each beside the entry that it was found by. `renewed` says that the namespace was
+    made just now, so nothing that ran in a former one is of use, `reused` that other pods had its
+    addresses before. `unseen` says that it ends with nobody there to tell of it.
     `failure` is why the whole pod counts as failed: reason and message.
     """
 
@@ -52,6 +54,7 @@ class PodRun(Struct):
     allocatable: Mapping[str, str] = field(default_factory=dict)
     cluster_domain: str = "cluster.local"
     entered: set[str] = field(default_factory=set)
+    known: dict[str, tuple[Container, Behaviour]] = field(default_factory=dict)
     renewed: bool = True
     reused: bool = False
     stopping: bool = False
@@ -115,6 +118,13 @@ class PodRun(Struct):
     def spec_of(self, container: str) -> Container:
         """The container's entry in the pod's spec."""
         return next(entry for entry in every_container(self.pod) if entry["name"] == container)
+
+    def behaviour_of(self, container: str) -> Behaviour:
+        """What the container does, as far as its environment does not matter."""
+        spec, known = self.spec_of(container), self.known.get(container)
+        if known is None or known[0] is not spec:
+            known = self.known[container] = (spec, behaviour(spec))
+        return known[1]
 
     def is_ordinary_init(self, container: str) -> bool:
         """Whether a container is one that has to end before those after it start."""
