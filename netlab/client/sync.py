@@ -154,7 +154,15 @@ class Client:
         self, kind: str, namespace: str | None = None, *, query: Query | None = None
     ) -> Sequence[Any]:
         """All objects of a kind in one namespace, or (None) in all."""
-        answer = self.request("GET", _path(kind, namespace), query=query)
+        return self._listed(kind, self.request("GET", _path(kind, namespace), query=query))
+
+    def some(self, kind: str, most: int) -> tuple[Sequence[Any], int]:
+        """The first of a kind's objects, of all namespaces, and how many more there are."""
+        answer = self.request("GET", _path(kind, None), query={"limit": str(most)})
+        left = (answer.get("metadata") or {}).get("remainingItemCount")
+        return self._listed(kind, answer), left or 0
+
+    def _listed(self, kind: str, answer: Object) -> Sequence[Any]:
         return [kinds.BY_KIND[kind].typed(item) for item in answer.get("items") or []]
 
     def table(

@@ -21,6 +21,7 @@ from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.ranges import nth_address
 from netlab.objects.types import EndpointSlice, Node, Pod, Service, ServicePort
 from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.services import Services
 from netlab.pathcheck.slices import Slices
 
 Role = Literal["pod", "node", "client", "internet"]
@@ -145,7 +146,7 @@ def _ready_addresses(slice_: EndpointSlice) -> list[str]:
 def world_of(
     lab: Lab,
     *,
-    services: Iterable[Service],
+    services: Iterable[Service] | Services,
     slices: Sequence[EndpointSlice],
     pods: Iterable[Pod],
     nodes: Iterable[Node],
@@ -158,7 +159,11 @@ def world_of(
     `internet`, `default.web-0`; `read_all` is for one of some Services and pods.
     """
     by_key = {meta.key(pod): pod for pod in pods}
-    services_by_key = {meta.key(service): service for service in services}
+    services_by_key: Mapping[str, Service] = (
+        services
+        if isinstance(services, Services)
+        else {meta.key(service): service for service in services}
+    )
     objects = tuple(nodes)
     off = {meta.name(node) for node in objects if is_off(node)}
     there = {key: pod for key, pod in by_key.items() if meta.spec(pod).get("nodeName") not in off}

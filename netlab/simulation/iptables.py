@@ -27,7 +27,7 @@ from netlab.simulation.hooks import (
     too_deep,
     walk,
 )
-from netlab.simulation.match import for_another, matches
+from netlab.simulation.match import for_one, is_for_another, matches
 from netlab.simulation.packet import Hit, Outcome, Packet
 from netlab.simulation.translation import Translation, translated
 
@@ -79,9 +79,10 @@ class _Rules:
             raise too_deep(table, name, depth, len(self.ruleset.tables[table].chains))
         results: list[Result] = []
         inside = [state]
-        for number, text in enumerate(chain.rules, 1):
+        rules = zip(chain.rules, for_one(chain.rules), strict=True)
+        for number, (text, one) in enumerate(rules, 1):
             state.effort.spend(len(inside), table, name, number)
-            if all(for_another(text, each.packet) for each in inside):
+            if one and all(is_for_another(one, each.packet) for each in inside):
                 continue
             inside = self.rule(Hit(table, name, number, text), inside, results, depth)
             if not inside:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from netlab.proxy.iptables.rule import Condition, parse_rule
-from netlab.simulation.match import for_another, unmet
+from netlab.simulation.match import for_one, is_for_another, unmet
 from netlab.simulation.packet import Packet
 
 
@@ -31,9 +31,9 @@ class Miss(Struct, frozen=True):
 
 def misses(rules: Sequence[str], packet: Packet) -> Iterator[Miss]:
     """Those of a chain's rules, from its first, that this packet does not match."""
-    for number, text in enumerate(rules, 1):
-        if address := for_another(text, packet):  # in nearly all, where there are many
-            yield _of_another(number, text, address, packet)
+    for number, (text, one) in enumerate(zip(rules, for_one(tuple(rules)), strict=True), 1):
+        if is_for_another(one, packet):  # nearly all, where there are many
+            yield _of_another(number, text, packet)
             continue
         found = unmet(parse_rule(text).conditions, packet)
         if found is not None:
@@ -42,9 +42,10 @@ def misses(rules: Sequence[str], packet: Packet) -> Iterator[Miss]:
             yield Miss(number, text, str(found.condition), reason, words, found.met, held)
 
 
-def _of_another(number: int, text: str, address: str, packet: Packet) -> Miss:
+def _of_another(number: int, text: str, packet: Packet) -> Miss:
     """As `_said` has it of `-d`."""
     network = text[: text.index(" ", len("-d "))]
+    address = network[len("-d ") : network.index("/")]
     said = f"{packet.destination} is not {address}"
     return Miss(number, text, network, "another destination", said, 0)
 

@@ -11,9 +11,9 @@ from netlab.pathcheck.decode import CapturedPacket, decode
 
 FAMILIES: Mapping[int, str] = {1: "inet", 2: "ip", 10: "ip6"}
 
-FindRule = Callable[[str, str, str, int], tuple[int, str]]
-"""A rule's number, from 1, and text by family, table, chain and handle; 0 for one that is not
-there any more."""
+FindRule = Callable[[str, str, str, int, str], tuple[int, str]]
+"""A rule's number, from 1, and text by family, table, chain, handle and the chain that it sent the
+packet to, or ""; 0 for one that is not there any more."""
 
 
 TURN_AWAY = ("drop", "reject")
@@ -115,6 +115,6 @@ def _groups(events: Iterable[TraceEvent]) -> list[list[TraceEvent]]:
 
 
 def _met(family: str, event: TraceEvent, find: FindRule) -> MetRule:
-    number, text = find(family, event.table, event.chain, event.handle)
+    number, text = find(family, event.table, event.chain, event.handle, event.to)
     met = (event.table, event.chain, number, text, event.verdict, event.to)
     return MetRule(*met, family, event.handle, event.mark)

@@ -265,7 +265,15 @@ def _read_early(trial: Trial, world: World, rules: Reading) -> None:
     ends = [world.places[each] for each in (trial.endpoints or {}).values() if each in world.places]
     passed = {trial.node, *(place.node or place.name for place in ends)}
     rules.begin(each for each in nodes if each in passed)
-    if any(meta.spec(one).get("sessionAffinity") == "ClientIP" for one in world.services.values()):
+    if _may_be_remembered(trial, world):
         rules.begin(nodes)
         for each in nodes:
             rules(each)
+
+
+def _may_be_remembered(trial: Trial, world: World) -> bool:
+    """Whether rules may note who has sent it: those of its Service, of any if that has no name."""
+    target = trial.check.target
+    named = world.services.get(f"{target.namespace}/{target.service}") if target.service else None
+    asked = [named] if named is not None else world.services.values()
+    return any(meta.spec(one).get("sessionAffinity") == "ClientIP" for one in asked)

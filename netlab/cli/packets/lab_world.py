@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlab.objects.lab import Lab
     from netlab.objects.pathcheck import PathCheck
     from netlab.objects.types import EndpointSlice, Node, Pod, Service
+    from netlab.pathcheck.services import Services
     from netlab.pathcheck.slices import Slices
     from netlab.pathcheck.world import World
     from netlab.trace.story import Story
@@ -22,12 +23,10 @@ if TYPE_CHECKING:
 
 def world(arguments: argparse.Namespace, directory: Path) -> World:
     """Its objects, asked of the API, and its namespaces."""
-    from netlab.objects.sloppy import standardized
-
     with options.client(arguments) as client:
         return _made(
             directory,
-            services=list(map(standardized, client.list("Service"))),
+            services=_services(client, arguments),
             slices=_slices(arguments),
             pods=client.list("Pod"),
             nodes=client.list("Node"),
@@ -70,7 +69,7 @@ def _named(client: Client, kind: str, keys: Iterable[str]) -> list[Any]:
 def _made(
     directory: Path,
     *,
-    services: Sequence[Service],
+    services: Sequence[Service] | Services,
     slices: Slices,
     pods: Sequence[Pod],
     nodes: Sequence[Node],
@@ -91,6 +90,30 @@ def _made(
         netns=lambda place: namespaces / names.namespace(spec.name, *place.split(".", 1)),
         read_all=read_all,
     )
+
+
+_MANY = 200
+"""Of more Services than these no more are fetched than somebody asks for."""
+
+
+def _services(client: Client, arguments: argparse.Namespace) -> Sequence[Service] | Services:
+    from netlab.objects import meta
+    from netlab.objects.sloppy import standardized
+    from netlab.pathcheck.services import Services
+
+    some, left = client.some("Service", _MANY)
+    if not left:
+        return list(map(standardized, some))
+
+    def read() -> Mapping[str, Service]:
+        with options.client(arguments) as client:
+            return {meta.key(one): standardized(one) for one in client.list("Service")}
+
+    def read_one(key: str) -> Service | None:
+        with options.client(arguments) as client:
+            return next(iter(map(standardized, _named(client, "Service", [key]))), None)
+
+    return Services(len(some) + left, read, read_one)
 
 
 def _slices(arguments: argparse.Namespace) -> Slices:

@@ -31,7 +31,8 @@ def event(
     return TraceEvent(**(values | more))  # type: ignore[arg-type]
 
 
-def find(family: str, table: str, chain: str, handle: int) -> tuple[int, str]:
+def find(family: str, table: str, chain: str, handle: int, to: str) -> tuple[int, str]:
+    del to
     return handle % 10, f"{family} {table} {chain} {handle}"
 
 
