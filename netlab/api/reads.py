@@ -63,7 +63,7 @@ def _page(found: ObjectList, wanted: Part, call: Call) -> _Page:
     limit = wanted.limit
     if not limit and wanted.after is None:
         return _Page(found.items, metadata)
-    ordered = sorted(found.items, key=_order)
+    ordered = found.items
     if wanted.after:
         ordered = ordered[bisect_right(ordered, wanted.after, key=_order) :]
     if limit and len(ordered) > limit:

@@ -68,7 +68,10 @@ class Selector(Struct, frozen=True):
         if self.nothing:
             return False
         mine = labels or {}
-        return all(requirement.matches(mine) for requirement in self.requirements)
+        for requirement in self.requirements:  # of many objects, each is asked
+            if not requirement.matches(mine):
+                return False
+        return True
 
     @property
     def is_everything(self) -> bool:
@@ -259,4 +262,6 @@ def matcher(kind: str, label_selector: str, field_selector: str) -> Matcher | No
     labels, fields = parse(label_selector), parse_fields(field_selector, kind)
     if labels.is_everything and not fields.terms:
         return None
+    if not fields.terms:
+        return lambda obj: labels.matches(obj["metadata"].get("labels"))
     return lambda obj: labels.matches(obj["metadata"].get("labels")) and fields.matches(obj)

@@ -60,13 +60,11 @@ class Reader:
         """The objects that the selectors select, as `list` has them."""
         space = namespace if kind.namespaced else None
         matches = matcher(kind.kind, label_selector, field_selector)
-        if matches is None:
-            return self.store.list(kind.kind, space)
         name = parse_fields(field_selector, kind.kind).name
         if name is not None and (space is not None or not kind.namespaced):
             found = self.store.get(kind.kind, space or "", name)
-            return [found] if found and matches(found) else []
-        return [obj for obj in self.store.list(kind.kind, space) if matches(obj)]
+            return [found] if found and (matches is None or matches(found)) else []
+        return self.store.list(kind.kind, space, matches)
 
     def watch(
         self,

@@ -16,6 +16,7 @@ from typing import NoReturn
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
+from netlab.objects.selectors import Matcher
 from netlab.store import failures
 from netlab.store.journal import Journal, Saved
 from netlab.store.log import Change, FellBehind, KindLog
@@ -57,12 +58,14 @@ class Store:
         """One object, or None."""
         return self._objects[kind].get(namespace, {}).get(name)
 
-    def list(self, kind: str, namespace: str | None = None) -> list[Object]:
-        """All objects of a kind, in one namespace or (None) in all, by namespace and name."""
+    def list(
+        self, kind: str, namespace: str | None = None, matches: Matcher | None = None
+    ) -> list[Object]:
+        """All objects of a kind that match, in one namespace or (None) in all, by namespace and
+        name."""
         spaces = self._objects[kind]
-        if namespace is not None:
-            return _sorted(spaces.get(namespace, {}))
-        return [obj for space in sorted(spaces) for obj in _sorted(spaces[space])]
+        wanted = sorted(spaces) if namespace is None else [namespace]
+        return [obj for space in wanted for obj in _sorted(spaces.get(space, {}), matches)]
 
     def list_at(self, kind: str, namespace: str | None, revision: int) -> builtins.list[Object]:
         """What `list` gave when `revision` was the latest; `FellBehind` if that is not known any
@@ -178,5 +181,8 @@ class Store:
             del spaces[space]
 
 
-def _sorted(space: dict[str, Object]) -> list[Object]:
+def _sorted(space: dict[str, Object], matches: Matcher | None) -> list[Object]:
+    """By name; of thousands few match, so the others are left out first."""
+    if matches is not None:
+        space = {name: obj for name, obj in space.items() if matches(obj)}
     return [space[name] for name in sorted(space)]
