@@ -8,7 +8,7 @@ stays open, and it is told what on.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -35,7 +35,7 @@ from netlab.trace.predicted import Prediction, Stay, Which
 from netlab.trace.saved_flow import STAND_INS, Flowing, Sent
 from netlab.trace.saved_rules import RulesOfSave
 from netlab.trace.saved_untold import hidden, not_understood, untold, verdict
-from netlab.trace.story import Story, packet_of
+from netlab.trace.story import Story, Untold, packet_of
 
 
 class Node(Struct, frozen=True):
@@ -82,7 +82,12 @@ def told(
             return found
         return replace(found, where=find(found.kind, found.key, found.field))
 
-    open_ = (*untold(found, chosen, rules), *hidden(sent[0], rules))
+    of_link = _open_links(
+        replace(packet, known=sent[0].packet.known),
+        node,
+        lambda one: [each.outcome for each in flow.sent(one)],
+    )
+    open_ = (*untold(found, chosen, rules), *hidden(sent[0], rules), *of_link)
     told = story(
         PathCheck("", Sender("node", node.name), Target(address=probe.dst)),
         told_of,
@@ -185,14 +190,43 @@ def _packet(probe: ProbePacket, node: Node, entry: EntryHook, sets: IpSets) -> P
     foreign = node.foreign if inside else node.foreign | {probe.src}
     lo = frozenset() if inside else frozenset({comes_in_by("lo")})
     protocol = "ipv6-icmp" if probe.proto == "icmp" and ":" in probe.dst else probe.proto
+    link_address = "" if inside else _link_address(node, probe.dst)
     return replace(
         packet_of(probe),
+        link_address=link_address,
         protocol=protocol,
         in_interface="" if inside else node.comes_in_by or UNTOLD,
         out_interface=node.leaves_by or UNTOLD,
-        local=node.local,
+        local=node.local | frozenset(filter(None, [link_address])),
         known=Known(foreign=foreign - node.local, not_so=lo, networks=node.networks, ipsets=sets),
     )
+
+
+def _link_address(node: Node, to: str) -> str:
+    """Of the link that a packet comes in by, which REDIRECT gives it: of several nobody told it."""
+    known = [each for each in node.local if not _is_loopback(each) and (":" in each) == (":" in to)]
+    return known[0] if len(known) == 1 else STAND_INS[":" in to]
+
+
+def _open_links(
+    packet: Packet, node: Node, simulate: Callable[[Packet], Sequence[Outcome]]
+) -> Iterator[Untold]:
+    """Which address the link has, where rules make different things of a packet for one."""
+    if packet.link_address not in STAND_INS:
+        return
+    found = simulate(packet)
+    if all(each.packet.destination != packet.link_address for each in found):
+        return
+    six = ":" in packet.link_address
+    known = [one for one in node.local if (":" in one) == six and not _is_loopback(one)]
+    ends = {address: _ends(simulate(replace(packet, link_address=address))) for address in known}
+    if any(end != _ends(found) for end in ends.values()):
+        fact = f"what address of {node.name} the link has that it comes in by"
+        yield Untold(fact, "REDIRECT gives it that one", matters=True)
+
+
+def _ends(outcomes: Iterable[Outcome]) -> list[tuple[str, float]]:
+    return [(verdict(each), each.probability) for each in outcomes]
 
 
 def _prediction(
@@ -201,6 +235,8 @@ def _prediction(
     said = verdict(outcome)
     after = outcome.packet
     destination = endpoint(after.destination, after.dport)
+    if packet.link_address in STAND_INS and after.destination == packet.link_address:
+        destination = endpoint(f"an address of {node.name}", after.dport)
     source = endpoint(after.source, after.sport)
     if outcome.masqueraded and after.source == packet.source:
         source = f"an address of {node.name}"

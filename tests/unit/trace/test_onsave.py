@@ -23,6 +23,7 @@ UNIT = Path(__file__).parents[1]
 SAVES = UNIT / "saves"
 ORACLE = UNIT.parent / "oracle"
 PODS = {"10.244.0.21:8080", "10.244.1.21:8080", "10.244.2.21:8080"}
+OF_LINK = "what address of n1 the link has that it comes in by"
 SERVICE = "tcp 192.168.1.77:40000 > 10.96.31.10:80"
 
 
@@ -192,7 +193,33 @@ def test_istios_owners_are_no_part_of_a_save() -> None:
         "'-m owner --gid-owner 1337",
     }
     came = story("tcp 10.244.2.5 > 10.244.1.7:8080", file, local=frozenset({"10.244.1.7"}))
-    assert (came.verdict, came.ends[0].destination) == ("delivered", "127.0.0.1:15006")
+    assert (came.verdict, came.ends[0].destination) == ("delivered", "10.244.1.7:15006")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "verdict", "asks"),
+    [
+        ("", "delivered", []),
+        ("-A INPUT -p tcp --dport 8080 -j DROP\n", "delivered", []),
+        ("-A INPUT -p tcp --dport 15006 -j DROP\n", "lost", []),
+        ("-A INPUT -d 10.1.0.5/32 -j DROP\n", "open", [OF_LINK]),
+        ("-A INPUT -d 10.0.0.0/8 -j DROP\n", "open", [OF_LINK]),
+    ],
+)
+def test_of_several_addresses_nobody_knows_which_the_incoming_link_has(
+    inputs: str, verdict: str, asks: list[str]
+) -> None:
+    nat = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+    redirect = "-p tcp --dport 8080 -j REDIRECT --to-ports 15006\n"
+    nat = f"{nat}-A PREROUTING {redirect}-A OUTPUT {redirect}COMMIT\n"
+    save = read([("x", f"{nat}*filter\n:INPUT ACCEPT [0:0]\n{inputs}COMMIT\n")])
+    rules = save.families["ipv4"]
+    node = Node("n1", frozenset({"10.1.0.5", "10.2.0.5"}))
+    came = told(packet("tcp 10.244.2.5 > 10.2.0.5:8080"), rules, node, World({}), ["x"])
+    assert (came.verdict, [one.fact for one in deciding(came)]) == (verdict, asks)
+    assert came.ends[0].destination == "an address of n1:15006"
+    sent = told(packet("tcp 10.1.0.5 > 10.2.0.5:8080"), rules, node, World({}), ["x"])
+    assert sent.ends[0].destination == "127.0.0.1:15006"
 
 
 def test_what_makes_no_difference_leaves_the_answer() -> None:
