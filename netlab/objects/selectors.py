@@ -68,7 +68,7 @@ class Selector(Struct, frozen=True):
         if self.nothing:
             return False
         mine = labels or {}
-        for requirement in self.requirements:  # of many objects, each is asked
+        for requirement in self.requirements:  # noqa: SIM110 - asked of each of many objects
             if not requirement.matches(mine):
                 return False
         return True
