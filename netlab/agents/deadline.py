@@ -22,14 +22,15 @@ class Deadlines:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def watch(self, run: PodRun) -> None:
-        """The pod is active: let its time run, if that is limited."""
+        """The pod is active: let its time run, if that is limited, by what is said now."""
+        self.forget(run)
         seconds = seconds_left(run, time.time())
         if seconds is not None:
             task = asyncio.create_task(self._wait(run, seconds), name=f"deadline of {run.key}")
             self._tasks[run.uid] = task
 
     def forget(self, run: PodRun) -> None:
-        """The pod is gone."""
+        """The pod is gone, or has no limit any more."""
         task = self._tasks.pop(run.uid, None)
         if task is not None:
             task.cancel()

@@ -181,6 +181,8 @@ class Kubelet:
         run = self.runs.get(meta.key(either))
         if new is not None and run is not None and run.uid == meta.uid(new):
             before, run.pod = run.pod, new
+            if _deadline(before) != _deadline(new) and run.failure is None:
+                self._deadlines.watch(run)
             if not meta.is_terminating(new):
                 if _gates(before) != _gates(new) or (self._is_ready and _is_lost(new)):
                     self._statuses.changed(run)
@@ -355,6 +357,10 @@ def _gates(pod: Pod) -> list[str | None]:
     gates = meta.spec(pod).get("readinessGates") or []
     known = (meta.condition(pod, gate["conditionType"]) for gate in gates)
     return [condition.get("status") if condition else None for condition in known]
+
+
+def _deadline(pod: Pod) -> int | None:
+    return meta.spec(pod).get("activeDeadlineSeconds")
 
 
 def _is_lost(pod: Pod) -> bool:

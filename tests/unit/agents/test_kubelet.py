@@ -238,6 +238,17 @@ async def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
         assert world.pod_network.detached == [["default/p"]]
 
 
+async def test_a_deadline_that_a_pod_is_given_later_holds():
+    async with World() as world:
+        world.recorder.normal = lambda *_: None
+        given = world.create("p")
+        await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+        change = {"spec": {"activeDeadlineSeconds": 1}}
+        world.registry.patch("Pod", "default", given["metadata"]["name"], change)
+        await world.until(lambda: world.pods()["p"]["status"]["phase"] == "Failed")
+        assert world.pods()["p"]["status"]["reason"] == "DeadlineExceeded"
+
+
 @pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (137, "Failed")])
 async def test_who_keeps_a_pod_that_goes_sees_how_it_ended(code, phase):
     async with World() as world:
