@@ -19,6 +19,11 @@ from netlab.objects.noderesources import PODS, Insufficient, Used
 from netlab.objects.podrequests import requests
 from netlab.objects.types import Pod
 
+_OTHER_OS = (
+    "PodOSNotSupported",
+    "Failed to admit pod as the OS field doesn't match node OS",
+)
+
 
 class Admission:
     """Lets pods onto `node`. `paths_of` gives a pod's namespace and directory, `book` what is
@@ -54,7 +59,7 @@ class Admission:
         room = _Room(self._allocatable(), others)
         fitting = []
         for pod in sorted(pods, key=lambda pod: not _ips(pod)):  # who is there already, first
-            if refusal := room.refusal(pod):
+            if refusal := _other_system(pod) or room.refusal(pod):
                 await self._reject(pod, *refusal)
             else:
                 room.take_in(pod)
@@ -166,6 +171,12 @@ class _Room:
 def _whole(one: Insufficient, amount: int) -> int:
     """As kubelets count: cpu in thousandths, all else in ones."""
     return amount if one.resource in (PODS, "cpu") else -(-amount // 1000)
+
+
+def _other_system(pod: Pod) -> tuple[str, str] | None:
+    """Why a pod that is not for Linux is refused; None if it may be for that."""
+    system = meta.spec(pod).get("os")
+    return None if system is None or system["name"] == "linux" else _OTHER_OS
 
 
 def _ips(pod: Pod) -> tuple[str, ...]:

@@ -164,9 +164,8 @@ def _has_profile_of_node(context: Mapping) -> bool:
     return (context.get("appArmorProfile") or {}).get("type") == "Localhost"
 
 
-_USUAL = (None, False, "", {"name": "linux"})
+_USUAL = (None, False, "")
 _OF_PODS = {
-    "os": "all nodes are Linux",
     "runtimeClassName": "no class is looked for; every container runs in the same way",
 }
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")

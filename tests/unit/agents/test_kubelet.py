@@ -486,6 +486,18 @@ async def test_a_pod_that_the_node_lacks_resources_for_fails_and_says_which():
         assert world.recorder.warnings == [f"OutOfpods: Node didn't have enough resource: {words}"]
 
 
+async def test_a_pod_for_another_system_is_rejected():
+    async with World() as world:
+        world.create("ours", os={"name": "linux"})
+        world.create("theirs", os={"name": "windows"})
+        await world.until(lambda: world.ready() == ["ours"])
+        status = world.pods()["theirs"]["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "PodOSNotSupported")
+        why = "Failed to admit pod as the OS field doesn't match node OS"
+        assert status["message"] == f"Pod was rejected: {why}"
+        assert world.recorder.warnings == [f"PodOSNotSupported: {why}"]
+
+
 async def test_a_port_of_a_pod_that_has_ended_is_free():
     async with World() as world:
         world.create("first", **claiming({"hostPort": 80}), restartPolicy="Never")

@@ -124,7 +124,6 @@ WARNED: dict[str, dict[str, Any]] = {
     "PodSecurityContext.seccompProfile": pod(
         securityContext={"seccompProfile": {"type": "Unconfined"}}
     ),
-    "PodSpec.os": pod(os={"name": "windows"}),
     "PodSpec.runtimeClassName": pod(runtimeClassName="gvisor"),
     "Container.volumeDevices": pod({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}),
     "EphemeralContainer.volumeDevices": ephemeral(
