@@ -12,6 +12,7 @@ from netlab.objects import (
     validate_ephemeral,
     validate_security_context,
     validate_volumes,
+    visiting,
 )
 from netlab.objects.meta import Object
 from netlab.objects.problems import (
@@ -46,17 +47,18 @@ def pod(obj: Object) -> Iterator[FieldProblem]:
 
 
 def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
-    """A pod's spec at `path`."""
+    """A pod's spec at `path`, field by field in the order of ValidatePodSpec."""
+    yield from visiting.by_fields(path, visiting.POD_SPEC, _of_spec(path, spec))
+
+
+def _of_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    containers, taken = _each_container(path, spec)
+    yield from validate_volumes.volumes((*path, "volumes"), spec.get("volumes") or [], taken)
     if not spec.get("containers"):
         yield required((*path, "containers"))
     yield from _containers(path, spec)
-    known = {volume.get("name") for volume in spec.get("volumes") or []} - {None}
-    taken: set[str] = set()
-    for field in ("containers", "initContainers", "ephemeralContainers"):
-        for index, container in enumerate(spec.get(field) or []):
-            yield from validate_container.container((*path, field, index), container, taken, known)
+    yield from containers
     yield from _lasting_or_not(path, spec)
-    yield from validate_volumes.volumes((*path, "volumes"), spec.get("volumes") or [], taken)
     yield from validate_security_context.of_pod(
         (*path, "securityContext"), spec.get("securityContext") or {}
     )
@@ -68,6 +70,19 @@ def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     yield from _dns(path, spec)
     yield from _seconds(path, spec)
     yield from fields.texts_without_nul(path, spec)
+
+
+def _each_container(path: Path, spec: Mapping) -> tuple[list[FieldProblem], set[str]]:
+    """What is wrong with the containers by themselves, and the names of volumes that they mount."""
+    known = {volume.get("name") for volume in spec.get("volumes") or []} - {None}
+    taken: set[str] = set()
+    found = [
+        problem
+        for field in ("containers", "initContainers", "ephemeralContainers")
+        for index, container in enumerate(spec.get(field) or [])
+        for problem in validate_container.container((*path, field, index), container, taken, known)
+    ]
+    return found, taken
 
 
 def _containers(path: Path, spec: Mapping) -> Iterator[FieldProblem]:

@@ -12,6 +12,7 @@ from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, in
 from netlab.objects.service_updates import EXTERNAL_TYPES, needs_health_check_port
 
 NODE_PORTS = range(30000, 32768)
+KUBELET_PORT = 10250
 _AFFINITY_SECONDS_MAX = 86400
 _OF_HEALTH_CHECKS = (
     "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
@@ -19,16 +20,20 @@ _OF_HEALTH_CHECKS = (
 
 
 def service(obj: Object) -> Iterator[FieldProblem]:
-    """A Service's spec; that its addresses and ports are free is the allocator's to say."""
+    """A Service's spec, in the order of ValidateService; that its addresses and ports are free is
+    the allocator's to say."""
     spec: dict[str, Any] = obj.get("spec") or {}
     type_ = spec.get("type", "ClusterIP")
-    if type_ == "ExternalName":
-        yield from _external_name(spec)
-    else:
-        yield from _cluster_ips(spec, type_)
-    yield from _ports(spec, type_)
+    yield from _of_type(spec, type_)
+    yield from _ports(spec)
     yield from fields.labels(("spec", "selector"), spec.get("selector") or {})
     yield from _affinity(spec)
+    if type_ != "ExternalName":
+        yield from _cluster_ips(spec)
+    for index, text in enumerate(spec.get("externalIPs") or []):
+        yield from fields.reachable_address(("spec", "externalIPs", index), text)
+    yield from _node_ports(spec, type_)
+    yield from _repeated(spec)
     yield from _outside(spec, type_)
 
 
@@ -37,53 +42,81 @@ def is_headless(spec: dict[str, Any]) -> bool:
     return spec.get("clusterIP") == "None" or (spec.get("clusterIPs") or [None])[0] == "None"
 
 
+def _of_type(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
+    """What a Service of its type must say, and must not."""
+    if not spec.get("ports") and type_ != "ExternalName" and not is_headless(spec):
+        yield required(("spec", "ports"))
+    if type_ == "LoadBalancer":
+        for index, port in enumerate(spec.get("ports") or []):
+            if port.get("port") == KUBELET_PORT:
+                text = f"may not expose port {KUBELET_PORT} externally since it is used by kubelet"
+                yield invalid(("spec", "ports", index), KUBELET_PORT, text)
+    if type_ in EXTERNAL_TYPES and is_headless(spec):
+        text = f"may not be set to 'None' for {type_} services"
+        yield invalid(("spec", "clusterIPs", 0), "None", text)
+    if type_ == "ExternalName":
+        yield from _external_name(spec)
+
+
 def _external_name(spec: dict[str, Any]) -> Iterator[FieldProblem]:
+    for field in ("clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        if spec.get(field) or (field == "clusterIPs" and spec.get("clusterIP")):
+            yield forbidden(("spec", field), "may not be set for ExternalName services")
     path: Path = ("spec", "externalName")
-    name = (spec.get("externalName") or "").rstrip(".")
+    name = (spec.get("externalName") or "").removesuffix(".")
     if not name:
         yield required(path)
     else:
         yield from fields.dns_subdomain(path, name)
-    if spec.get("clusterIP"):
-        yield forbidden(("spec", "clusterIP"), "may not be set when `type` is 'ExternalName'")
 
 
-def _cluster_ips(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
+def _cluster_ips(spec: dict[str, Any]) -> Iterator[FieldProblem]:
     first = spec.get("clusterIP") or ""
     written = spec.get("clusterIPs") or []
-    if is_headless(spec):
-        if type_ in EXTERNAL_TYPES:
-            yield invalid(
-                ("spec", "clusterIP"), "None", f"may not be set to 'None' for {type_} services"
-            )
-        return
+    path: Path = ("spec", "clusterIPs")
     if written and first and written[0] != first:
-        yield invalid(("spec", "clusterIPs"), written, "first value must match `clusterIP`")
-    rows: list[tuple[Path, str]] = [(("spec", "clusterIP"), first)]
-    rows += [(("spec", "clusterIPs", index), text) for index, text in enumerate(written) if index]
-    for path, text in rows:
-        if text:
-            yield from fields.lenient_address(path, text)
+        yield invalid(path, written, "first value must match `clusterIP`")
     families = spec.get("ipFamilies") or []
     for index, family in enumerate(families):
         if family in families[:index]:
             yield duplicate(("spec", "ipFamilies", index), family)
+    if is_headless(spec):
+        if len(written) > 1:
+            yield invalid(path, written, "'None' must be the first and only value")
+        return
+    rows: list[tuple[Path, str]] = [(("spec", "clusterIP"), first)]
+    rows += [((*path, index), text) for index, text in enumerate(written) if index]
+    for where, text in rows:
+        if text:
+            yield from fields.lenient_address(where, text)
+    if len(written) > 2:
+        yield invalid(path, written, "may only hold up to 2 values")
 
 
-def _ports(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
+def _ports(spec: dict[str, Any]) -> Iterator[FieldProblem]:
     ports: list[dict[str, Any]] = spec.get("ports") or []
-    if not ports and type_ != "ExternalName" and not is_headless(spec):
-        yield required(("spec", "ports"))
-    seen_names: set[str] = set()
-    seen_ports: set[tuple[str, int]] = set()
-    seen_node_ports: set[tuple[str, int]] = set()
+    seen: set[str] = set()
     for index, port in enumerate(ports):
         path: Path = ("spec", "ports", index)
-        yield from _port_name(path, port.get("name") or "", len(ports) > 1, seen_names)
-        yield from _port(path, port, seen_ports)
-        yield from _node_port(path, port, type_, seen_node_ports)
+        yield from _port_name(path, port.get("name") or "", len(ports) > 1, seen)
+        yield from _port(path, port)
         if port.get("appProtocol"):
             yield from fields.qualified_name((*path, "appProtocol"), port["appProtocol"])
+
+
+def _repeated(spec: dict[str, Any]) -> Iterator[FieldProblem]:
+    """Ports that stand there twice: of nodes, and then the Service's own."""
+    for field in ("nodePort", "port"):
+        seen: set[tuple[str, int]] = set()
+        for index, port in enumerate(spec.get("ports") or []):
+            if not (number := port.get(field)):
+                continue
+            key = (port.get("protocol") or "TCP", number)
+            if key in seen and field == "nodePort":
+                yield duplicate(("spec", "ports", index, field), number)
+            elif key in seen:
+                yield duplicate(("spec", "ports", index), {"protocol": key[0], "port": number})
+            seen.add(key)
 
 
 def _port_name(path: Path, name: str, needed: bool, seen: set[str]) -> Iterator[FieldProblem]:
@@ -100,17 +133,13 @@ def _port_name(path: Path, name: str, needed: bool, seen: set[str]) -> Iterator[
     seen.add(name)
 
 
-def _port(path: Path, port: dict[str, Any], seen: set[tuple[str, int]]) -> Iterator[FieldProblem]:
+def _port(path: Path, port: dict[str, Any]) -> Iterator[FieldProblem]:
     number = port.get("port")
     if number is None:
         return  # the schema has said so
     yield from fields.port_number((*path, "port"), number)
     if port.get("targetPort") != number:  # the default of it: said already
         yield from _target_port((*path, "targetPort"), port.get("targetPort"))
-    key = (port.get("protocol") or "TCP", number)
-    if key in seen:
-        yield duplicate(path, {"protocol": key[0], "port": number})
-    seen.add(key)
 
 
 def _target_port(path: Path, target: int | str | None) -> Iterator[FieldProblem]:
@@ -124,30 +153,22 @@ def _target_port(path: Path, target: int | str | None) -> Iterator[FieldProblem]
             yield from fields.port_name(path, target)
 
 
-def _node_port(
-    path: Path, port: dict[str, Any], type_: str, seen: set[tuple[str, int]]
-) -> Iterator[FieldProblem]:
-    number = port.get("nodePort")
-    where: Path = (*path, "nodePort")
-    if not number:
-        return
-    if type_ not in EXTERNAL_TYPES:
-        yield forbidden(
-            where,
-            f"may not be used when `type` is '{type_}'",
-            "write type: NodePort, or leave it out",
-        )
-    elif number not in NODE_PORTS:
-        yield invalid(
-            where,
-            number,
-            "provided port is not in the valid range. The range of valid ports is "
-            f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}",
-        )
-    key = (port.get("protocol") or "TCP", number)
-    if key in seen:
-        yield duplicate(where, number)
-    seen.add(key)
+def _node_ports(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
+    for index, port in enumerate(spec.get("ports") or []):
+        number, where = port.get("nodePort"), ("spec", "ports", index, "nodePort")
+        if number and type_ not in EXTERNAL_TYPES:
+            yield forbidden(
+                where,
+                f"may not be used when `type` is '{type_}'",
+                "write type: NodePort, or leave it out",
+            )
+        elif number and number not in NODE_PORTS:
+            yield invalid(
+                where,
+                number,
+                "provided port is not in the valid range. The range of valid ports is "
+                f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}",
+            )
 
 
 def _affinity(spec: dict[str, Any]) -> Iterator[FieldProblem]:
@@ -174,16 +195,13 @@ _LOAD_BALANCERS_OWN = (
 
 def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
     """What concerns traffic from outside the cluster."""
-    for index, text in enumerate(spec.get("externalIPs") or []):
-        yield from fields.reachable_address(("spec", "externalIPs", index), text)
+    for field in _LOAD_BALANCERS_OWN if type_ != "LoadBalancer" else ():
+        if spec.get(field) not in (None, "", []):
+            yield forbidden(("spec", field), "may only be used when `type` is 'LoadBalancer'")
     for index, text in enumerate(spec.get("loadBalancerSourceRanges") or []):
         plain = sloppy.standard_range(text.strip())
         yield from fields.cidr(("spec", "loadBalancerSourceRanges", index), plain)
-    if type_ != "LoadBalancer":
-        for field in _LOAD_BALANCERS_OWN:
-            if spec.get(field):
-                yield forbidden(("spec", field), "may only be used when `type` is 'LoadBalancer'")
-    if spec.get("loadBalancerClass"):
+    if spec.get("loadBalancerClass") and type_ == "LoadBalancer":
         yield from fields.qualified_name(("spec", "loadBalancerClass"), spec["loadBalancerClass"])
     policy = spec.get("externalTrafficPolicy")
     if policy and type_ not in EXTERNAL_TYPES and not spec.get("externalIPs"):

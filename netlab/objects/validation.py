@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from netlab.objects import fields, strategies
+from netlab.objects import fields, strategies, visiting
 from netlab.objects.examination import Examination, examine
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
@@ -27,7 +27,8 @@ def validate(obj: Object, *, is_sound: bool = False) -> list[FieldProblem]:
     structure of one that `is_sound` is not looked at again."""
     found = Examination(obj) if is_sound else examine(obj)
     structural = [one for one in found.problems if one.reason in _CHECKED_HERE]
-    return unique([one for one in structural + rule_problems(found) if not _in_status(one)])
+    every = visiting.ordered(str(obj.get("kind")), structural, rule_problems(found))
+    return unique([one for one in every if not _in_status(one)])
 
 
 def _in_status(problem: FieldProblem) -> bool:

@@ -122,7 +122,7 @@ RFC1035 = "a DNS-1035 label must consist of"
         (service(clusterIP="10.96.0.300"), "spec.clusterIP", "must be a valid IP address"),
         (
             service(type="NodePort", clusterIP="None"),
-            "spec.clusterIP",
+            "spec.clusterIPs[0]",
             "may not be set to 'None' for NodePort services",
         ),
         (service(selector={"app": "-x"}), "spec.selector", "a valid label must be"),

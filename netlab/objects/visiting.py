@@ -1,0 +1,93 @@
+"""In which order an API server looks at fields, so that what it says of them comes in it. Pure.
+
+It looks at values and at structure in one go; here these are two, so what is wrong with the
+structure (a value that is none of some, a field that is missing) is put among what the rules say.
+
+Source: the Validate functions of pkg/apis/*/validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from netlab.objects.problems import FieldProblem, Path
+
+_CONTAINER = (
+    "name", "image", "terminationMessagePolicy", "lifecycle", "livenessProbe", "readinessProbe",
+    "startupProbe", "imagePullPolicy", "ports", "env", "envFrom", "volumeMounts", "volumeDevices",
+    "resources", "securityContext", "restartPolicy",
+)  # fmt: skip
+POD_SPEC = (
+    "volumes", "containers", "initContainers", "ephemeralContainers", "restartPolicy", "dnsPolicy",
+    "nodeSelector", "securityContext", "imagePullSecrets", "affinity", "dnsConfig",
+    "readinessGates", "schedulingGates", "topologySpreadConstraints", "serviceAccountName",
+    "nodeName", "activeDeadlineSeconds", "hostname", "subdomain", "tolerations", "hostAliases",
+    "priorityClassName", "runtimeClassName", "preemptionPolicy", "overhead", "os",
+)  # fmt: skip
+_SERVICE_SPEC = (
+    "clusterIPs", "externalName", "ports", "selector", "sessionAffinity", "sessionAffinityConfig",
+    "ipFamilies", "ipFamilyPolicy", "clusterIP", "externalIPs", "type", "loadBalancerSourceRanges",
+    "allocateLoadBalancerNodePorts", "loadBalancerClass", "externalTrafficPolicy",
+    "healthCheckNodePort", "internalTrafficPolicy", "trafficDistribution",
+)  # fmt: skip
+_PORT = ("name", "containerPort", "port", "hostPort", "protocol", "targetPort", "appProtocol")
+
+_WITHIN: Mapping[str, Sequence[str]] = {
+    "containers": _CONTAINER,
+    "initContainers": _CONTAINER,
+    "ephemeralContainers": _CONTAINER,
+    "ports": _PORT,
+    "tolerations": ("key", "tolerationSeconds", "operator", "value", "effect"),
+    "topologySpreadConstraints": (
+        "maxSkew", "topologyKey", "whenUnsatisfiable", "minDomains", "labelSelector",
+    ),
+    "httpGet": ("path", "port", "scheme", "host", "httpHeaders"),
+}  # fmt: skip
+"""By the name of a field: what it holds, in the order in which that is looked at."""
+
+_SPECS = {"Service": _SERVICE_SPEC, "Pod": POD_SPEC}
+
+
+def ordered(
+    kind: str, structural: Sequence[FieldProblem], rules: Sequence[FieldProblem]
+) -> list[FieldProblem]:
+    """All of them: the rules' in their order, and each of the structure's before the first of these
+    that is about a later field. Of kinds whose order nobody has written down the structure's come
+    first."""
+    if kind not in _SPECS or not structural:
+        return [*structural, *rules]
+    said = list(rules)
+    for one in sorted(structural, key=lambda problem: _rank(kind, problem.path)):
+        rank = _rank(kind, one.path)
+        at = (index for index, other in enumerate(said) if _rank(kind, other.path) > rank)
+        said.insert(next(at, len(said)), one)
+    return said
+
+
+def by_fields(
+    path: Path, fields: Sequence[str], problems: Iterable[FieldProblem]
+) -> list[FieldProblem]:
+    """Those of what stands at a path in the order of its fields; of each in their own."""
+    places = {name: place for place, name in enumerate(fields)}
+
+    def place(problem: FieldProblem) -> int:
+        below = problem.path[len(path) : len(path) + 1]
+        return places.get(str(below[0]), len(places)) if below else -1
+
+    return sorted(problems, key=place)
+
+
+@lru_cache(256)
+def _rank(kind: str, path: Path) -> tuple[int, ...]:
+    """Sorts paths in the order of looking."""
+    ranks: list[int] = []
+    within: Sequence[str] = ("metadata", "spec")
+    for part in path:
+        if isinstance(part, int):
+            ranks.append(part)
+            continue
+        name = str(part)
+        ranks.append(within.index(name) if name in within else len(within))
+        within = _SPECS[kind] if len(ranks) == 1 else _WITHIN.get(name, ())
+    return tuple(ranks)
