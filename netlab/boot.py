@@ -31,6 +31,12 @@ log = logging.getLogger("netlab")
 
 _FILES = 1 << 18
 
+_GARBAGE = (10_000, 5, 5)
+"""Objects made and not dropped after which the youngest are looked through for circles, and how
+often that is done between looks at the older and at all. Nearly all that a controller makes goes
+by itself or stays: by Python's own numbers (700, 10, 10) looking is 8 % of what it computes while
+a thousand pods go, by these 2 %; a circle that nobody has any more stays for longer."""
+
 
 class Entries(logging.Formatter):
     """Log records, of which none passes for two or steers the terminal of who reads the log."""
@@ -68,6 +74,7 @@ def main(arguments: list[str]) -> int:
 
         log.info("the controller's modules are imported")
         gc.freeze()
+        gc.set_threshold(*_GARBAGE)
         gc.enable()
         begun = beginning.result()
         if begun is None:
