@@ -32,10 +32,10 @@ class Leaving:
 
     def add(self, places: Iterable[Path]) -> None:
         """Free these places, where there may be namespaces or none. What cannot be moved, as out
-        of a mount that is shared, goes now."""
+        of a mount that is shared or where no space is left, goes now."""
         with self._turn:
             for path in places:
-                with contextlib.suppress(KernelRefused):
+                with contextlib.suppress(KernelRefused, OSError):
                     if netns.exists(path):
                         self._move(path)
                 netns.remove(path)
@@ -75,8 +75,12 @@ def sweep(directory: Path) -> None:
 
 def _made(directory: Path) -> Path:
     aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
-    syscalls.mount(basedir.SOURCE, aside, "tmpfs", options="mode=0700")
-    syscalls.mount("", aside, flags=syscalls.MS_PRIVATE)
+    try:
+        syscalls.mount(basedir.SOURCE, aside, "tmpfs", options="mode=0700")
+        syscalls.mount("", aside, flags=syscalls.MS_PRIVATE)
+    except BaseException:
+        _unmount(aside)
+        raise
     return aside
 
 

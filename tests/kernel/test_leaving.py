@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from netlab.errors import KernelRefused
 from netlab.kernel import leaving, netns, paths, syscalls
 from netlab.kernel.leaving import Leaving
 
@@ -76,3 +77,13 @@ def test_what_a_killed_process_has_left_is_let_go_of(lab_dir, places):
     assert mounted(lab_dir) == set()
     assert list(lab_dir.glob("leaving-*")) == []
     another.let_go()
+
+
+def test_where_nothing_can_be_mounted_they_go_one_by_one(lab_dir, places, monkeypatch):
+    def refuse(*_, **__):
+        raise KernelRefused("no room", 28)
+
+    monkeypatch.setattr(syscalls, "mount", refuse)
+    Leaving(lab_dir).add(places)
+    assert mounted(lab_dir) == set()
+    assert list(lab_dir.glob("leaving-*")) == []
