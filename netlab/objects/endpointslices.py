@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import intern
 
 from netlab.objects import meta
 from netlab.objects.types import EndpointSlice
@@ -13,7 +14,7 @@ LABEL_SERVICE_NAME = "kubernetes.io/service-name"
 def service_key(endpoint_slice: EndpointSlice) -> str | None:
     """`ns/name` of the Service a slice belongs to; None when it says no Service."""
     name = meta.labels(endpoint_slice).get(LABEL_SERVICE_NAME)
-    return f"{meta.namespace(endpoint_slice)}/{name}" if name else None
+    return intern(f"{meta.namespace(endpoint_slice)}/{name}") if name else None
 
 
 def service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:

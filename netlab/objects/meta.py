@@ -4,6 +4,7 @@ Of what kind an object is says its type (`netlab.objects.types`), wherever one k
 """
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, TypeVar, overload
 
 from netlab.objects.types import HasConditions, HasSpec, HasStatus, OwnerReference
@@ -28,9 +29,10 @@ def namespace(obj: AnyObject) -> str:
 
 
 def key(obj: AnyObject) -> str:
-    """`namespace/name`, or the bare name of a cluster-scoped object: what controllers queue."""
+    """`namespace/name`, or the bare name of a cluster-scoped object: what controllers queue. Ten
+    have each: of many objects' keys one string is enough."""
     space = namespace(obj)
-    return f"{space}/{name(obj)}" if space else name(obj)
+    return intern(f"{space}/{name(obj)}" if space else name(obj))
 
 
 def split_key(text: str) -> tuple[str, str]:

@@ -6,9 +6,9 @@ A Service is compiled alone, so that a change costs what changed.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
@@ -49,10 +49,26 @@ def fill(
     write: Callable[[ServicePort, Choice, NodeView, _Rules], None],
 ) -> _Rules:
     """Read one Service and have `write` put the rules of each of its ports into `out`, which is
-    returned. Depends on nothing else than what it is given."""
+    returned, and which nobody changes then. Depends on nothing else than what it is given."""
     ports = service_ports(service, node.family, out.complaints)
-    if not ports:
-        return out
+    if ports:
+        _fill(out, ports, slices, node, write)
+    for part, nothing in _EMPTY.items():  # most have none of these: one empty thing does for all
+        if not getattr(out, part):
+            setattr(out, part, nothing)
+    return out
+
+
+_EMPTY: dict[str, Any] = {"health": {}, "udp": {}, "without_local": {}, "complaints": []}
+
+
+def _fill(
+    out: _Rules,
+    ports: Sequence[ServicePort],
+    slices: Iterable[EndpointSlice],
+    node: NodeView,
+    write: Callable[[ServicePort, Choice, NodeView, _Rules], None],
+) -> None:
     by_port = endpoints(slices, node.family, node.name, out.complaints)
     for port in ports:
         found = by_port.get((port.port_name, port.protocol), ())
@@ -65,7 +81,6 @@ def fill(
             out.udp[port.name] = udp_port(port, choice)
     if health := ports[0].health_check_node_port:
         out.health[health] = ready_here(by_port)
-    return out
 
 
 def each_service(

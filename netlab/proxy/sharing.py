@@ -59,6 +59,7 @@ class Compiled:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
+        self._places: dict[Hashable, Hashable] = {}  # nearly all Services have the same
 
     def of(
         self,
@@ -74,7 +75,7 @@ class Compiled:
             entry = self._entries[key] = _Entry(service, slices, {})
         rules: _Rules | None = entry.rules.get(place)
         if rules is None:
-            rules = entry.rules[place] = compiled()
+            rules = entry.rules[self._places.setdefault(place, place)] = compiled()
         return rules
 
     def forget(self, key: str) -> None:

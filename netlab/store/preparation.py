@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import uuid
+from sys import intern
 from typing import Any
 
 from netlab.errors import BadRequest
@@ -41,7 +42,7 @@ def prepare_create(kind: Kind, obj: Object, now: str) -> None:
 
 def _check_scope(kind: Kind, metadata: dict[str, Any]) -> None:
     if kind.namespaced:
-        metadata["namespace"] = metadata.get("namespace") or "default"
+        metadata["namespace"] = intern(metadata.get("namespace") or "default")
     elif metadata.pop("namespace", None):
         raise BadRequest(f"{kind.kind} is not namespaced: metadata.namespace must be empty")
 
