@@ -15,15 +15,36 @@ Place = tuple[str, str, str, int]
 """A rule's place: node, table, chain, number."""
 
 
+class Step(Struct, frozen=True):
+    """A rule that was met: on which node, where it stands there, its text."""
+
+    place: str
+    table: str
+    chain: str
+    number: int
+    rule: str
+
+    @property
+    def at(self) -> Place:
+        """Where it stands."""
+        return self.place, self.table, self.chain, self.number
+
+    def __str__(self) -> str:
+        return f"rule {self.number} of {self.table} {self.chain} on {self.place}"
+
+
 class Agreement(Struct, frozen=True):
     """The way, of those predicted, that the packet took: as far as `steps` rules. `difference` is
     where they part, in words; "" where they agree in all, or where rules that nobody understands
-    leave it `open`: their conditions."""
+    leave it `open`: their conditions. Where they part by rules, `kernel` and `simulator` are those
+    that each met from there on."""
 
     prediction: Prediction | None
     steps: int
     difference: str = ""
     open: tuple[str, ...] = ()
+    kernel: tuple[Step, ...] = ()
+    simulator: tuple[Step, ...] = ()
 
 
 def agree(
@@ -35,12 +56,12 @@ def agree(
     """Hold what was seen against all ways that the rules leave open; without passages that is where
     the packet ended alone. The passages are the packet's own, not its answer's; `foreign` are rules
     that ended it, of tables that nobody foresaw."""
-    seen = [place for each in passages or () for place in _met(each)]
+    seen = [step for each in passages or () for step in _met(each)]
     best = Agreement(None, 0, "the rules leave no way open")
     for prediction in predictions:
         told = list(_predicted(prediction)) if passages is not None else []
         parts = next(
-            (i for i, pair in enumerate(zip_longest(seen, told)) if pair[0] != pair[1]), None
+            (i for i, pair in enumerate(zip_longest(seen, told)) if not _same(*pair)), None
         )
         if parts is None:
             other = _other_end(journey, prediction, told=passages is not None)
@@ -48,7 +69,8 @@ def agree(
                 return Agreement(prediction, len(seen))
             found = Agreement(prediction, len(seen), other)
         else:
-            found = Agreement(prediction, parts, _parting(seen[parts:], told[parts:]))
+            rests = tuple(seen[parts:]), tuple(told[parts:])
+            found = Agreement(prediction, parts, _parting(*rests), (), *rests)
         unknown = (*foreign, *prediction.unknown)
         if unknown:
             found = Agreement(prediction, found.steps, "", unknown)
@@ -60,15 +82,19 @@ def agree(
     return best
 
 
-def _met(passage: Passage) -> Iterator[Place]:
+def _same(seen: Step | None, told: Step | None) -> bool:
+    return seen is not None and told is not None and seen.at == told.at
+
+
+def _met(passage: Passage) -> Iterator[Step]:
     for rule in passage.rules:
-        yield passage.place, rule.table, rule.chain, rule.number
+        yield Step(passage.place, rule.table, rule.chain, rule.number, rule.text)
 
 
-def _predicted(prediction: Prediction) -> Iterator[Place]:
+def _predicted(prediction: Prediction) -> Iterator[Step]:
     for stay in prediction.stays:
         for hit in stay.outcome.rules:
-            yield stay.node, hit.table, hit.chain, hit.number
+            yield Step(stay.node, hit.table, hit.chain, hit.number, hit.rule)
 
 
 def observed(journey: Journey) -> Verdict:
@@ -105,12 +131,7 @@ def _other_end(journey: Journey, prediction: Prediction, *, told: bool) -> str:
     return ""
 
 
-def _parting(seen: Sequence[Place], told: Sequence[Place]) -> str:
-    kernel = _named(seen[0]) if seen else "no rule any more"
-    rules = _named(told[0]) if told else "no rule any more"
+def _parting(seen: Sequence[Step], told: Sequence[Step]) -> str:
+    kernel = str(seen[0]) if seen else "no rule any more"
+    rules = str(told[0]) if told else "no rule any more"
     return f"the kernel met {kernel}, the simulator {rules}"
-
-
-def _named(place: Place) -> str:
-    node, table, chain, number = place
-    return f"rule {number} of {table} {chain} on {node}"

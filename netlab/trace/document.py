@@ -67,6 +67,10 @@ def document(story: Story) -> dict[str, Any]:
         "open": list(story.agreement.open),
         "difference": story.agreement.difference,
         "steps": story.agreement.steps,
+        "parted": {
+            "kernel": msgspec.to_builtins(story.agreement.kernel),
+            "simulator": msgspec.to_builtins(story.agreement.simulator),
+        },
         "causes": [cause.json() for cause in story.causes],
         "packets": [_packet(seen) for seen in story.packets],
     }

@@ -10,6 +10,7 @@ from netlab.diagnosis.facts import Cause
 from netlab.pathcheck.path import Hop, Outcome, Rewrite
 from netlab.pathcheck.protocols import ProtocolName
 from netlab.proxy.config import ModeName
+from netlab.trace.agreement import Step
 from netlab.trace.doors import Door
 from netlab.trace.mattered import Mattered
 from netlab.trace.origins import Origin
@@ -91,6 +92,13 @@ class SavedEnd(Struct):
     source: str
     destination: str
     unknown: tuple[str, ...]
+
+
+class SavedParting(Struct, frozen=True):
+    """The rules that each met from where they part."""
+
+    kernel: tuple[Step, ...] = ()
+    simulator: tuple[Step, ...] = ()
 
 
 class SavedPacket(Struct):
@@ -196,6 +204,7 @@ class SavedTrace(Struct, rename="camel"):
     causes: tuple[Cause, ...]
     steps: int = 0
     open: tuple[str, ...] = ()
+    parted: SavedParting = SavedParting()
     ct: Which = "new"
     routes: list[Decision] = []
     conntrack: list[Tracking] = []

@@ -12,6 +12,7 @@ from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.config import ModeName
 from netlab.proxy.iptables.model import HOOKS
 from netlab.proxy.iptables.rule import parse_rule
+from netlab.trace.agreement import Agreement
 from netlab.trace.dropped import said
 from netlab.trace.misses import nearest
 from netlab.trace.passages import MetRule
@@ -27,6 +28,7 @@ _WHICH = {
     "reply": "the answer to the first packet",
 }
 _MOST_TURNS = 5
+_MOST_STEPS = 8
 _FEW = 2
 """So many misses are told one by one."""
 
@@ -120,8 +122,20 @@ def _both(story: Story) -> Iterator[str]:
     """Whether the stories agree; the rules' own where it is another one."""
     yield _agreed(story)
     if story.agreement.difference:
+        yield from _parting(story.agreement)
         yield "above is what the kernel did; by the rules the packet ends so"
         yield from _each_end(story)
+
+
+def _parting(found: Agreement) -> Iterator[str]:
+    """The rules of both from where they part; none where their ends alone differ."""
+    if not found.kernel and not found.simulator:
+        return
+    for who, steps in (("kernel", found.kernel), ("simulator", found.simulator)):
+        yield f"{who} after {count(found.steps, 'rule')} alike{'' if steps else ': no more rules'}"
+        yield from (f"  {step}: {step.rule}" for step in steps[:_MOST_STEPS])
+        if len(steps) > _MOST_STEPS:
+            yield f"  and {len(steps) - _MOST_STEPS} more"
 
 
 def _agreed(story: Story) -> str:

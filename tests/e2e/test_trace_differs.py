@@ -78,12 +78,16 @@ def test_both_stories_are_printed(lab: Machine, tmp_path: Path) -> None:
     assert "kernel and simulator differ: " in told
     parted = "is lost by the rules" if legacy else "the simulator rule 99 of filter FORWARD"
     assert parted in told
+    # Where they part by rules, both are told from there on.
+    assert ("\nsimulator after " in told, "\nkernel after " in told) == (not legacy, not legacy)
+    assert legacy or "\n  rule 99 of filter FORWARD on worker001: " in told
     assert told.endswith("by the rules the packet ends so\n  100.0% lost at worker001\n")
     shown = lab.netlab("trace", "--show", file, code=4).stdout
     assert shown == told
     document = json.loads(file.read_text())
     assert (document["verdict"], document["agree"]) == ("delivered", False)
     assert parted in document["difference"]
+    assert bool(document["parted"]["simulator"]) == (not legacy)
     assert {end["verdict"] for end in document["ends"]} == {"lost"}
 
 

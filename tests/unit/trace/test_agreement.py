@@ -43,7 +43,15 @@ def test_another_rule_or_end_is_a_difference() -> None:
         "the kernel met rule 3 of filter FORWARD on n1, "
         "the simulator rule 2 of filter FORWARD on n1"
     )
-    assert "is lost by the rules" in agree(seen(1), WENT, [predicted("lost", 1)]).difference
+    assert [str(step) for step in (*found.kernel, *found.simulator)] == [
+        "rule 3 of filter FORWARD on n1", "rule 2 of filter FORWARD on n1",
+    ]  # fmt: skip
+    ends = agree(seen(1), WENT, [predicted("lost", 1)])
+    assert "is lost by the rules" in ends.difference
+    assert (ends.kernel, ends.simulator) == ((), ())
+    more = agree(seen(1), WENT, [predicted("delivered", 1, 2, 3)])
+    assert (more.steps, more.kernel) == (1, ())
+    assert [step.number for step in more.simulator] == [2, 3]
 
 
 def test_what_nobody_understands_is_open_and_no_difference() -> None:
