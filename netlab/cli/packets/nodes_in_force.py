@@ -154,7 +154,7 @@ class Nodes:
 
 _MANY = 1000
 """With more Services than these, the rules of the one alone are compiled: those of others say whose
-they are. In which order somebody has brought rules that all share stays unseen."""
+they are."""
 _TOLD: tuple[type[Operation], ...] = (SetUp, AddRoute, AddAddress, SetMaster)
 _OF_ALL = "net.ipv4.ip_forward"
 """The sysctl that sets those of all links."""

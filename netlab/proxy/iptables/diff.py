@@ -6,6 +6,7 @@ Services in the chains they share. Everything that is not kube-proxy's is left a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -95,9 +96,8 @@ class _Tables:
         self, name: str, wanted: Sequence[str], found: Sequence[str]
     ) -> Iterator[Difference]:
         missing, extra = beyond(wanted, found, meaning), beyond(found, wanted, meaning)
-        if not missing and not extra:
-            yield from self._order(name, wanted, found)
-            return
+        # What both have has its order, too, beside rules that nobody wants here.
+        yield from self._order(name, _without(wanted, missing), _without(found, extra))
         for rule in missing:
             twin = next((other for other in extra if self._is_twin(name, rule, other)), "")
             if twin:
@@ -134,6 +134,20 @@ class _Tables:
     def _of(self, chain: str, rule: str = "") -> str | None:
         owner = owners.owner(self.wanted, chain, rule)
         return owner or owners.owner(self.found, chain, rule)
+
+
+def _without(rules: Sequence[str], others: Sequence[str]) -> Sequence[str]:
+    """Of equal rules the last ones are left out, as `beyond` has them."""
+    if not others:
+        return rules
+    left = Counter(others)
+    kept = []
+    for rule in reversed(rules):
+        if left[rule]:
+            left[rule] -= 1
+        else:
+            kept.append(rule)
+    return kept[::-1]
 
 
 def _by_packets(rules: Iterable[str]) -> dict[str, list[str]]:

@@ -46,6 +46,20 @@ def test_the_node_ports_must_come_last(pair):
     assert kinds(pair) == [("order", "KUBE", None)]
 
 
+def test_what_both_have_has_its_order_beside_what_is_not_wanted():
+    """As one Service's rules, held against those of a node with thousands of others."""
+    services = [service("one", 1), service("two", 2)]
+    slices = [endpoint_slice(name, "10.244.0.1", "10.244.0.2") for name in ("one", "two")]
+    pair = [compile(services[:1], slices, NODE), compile(services, slices, NODE)]
+    others = kinds(pair)
+    assert {kind for kind, *_ in others} == {"stale"}
+    edit(pair[1], "nat", "KUBE-SERVICES", lambda rules: [rules[-1], *rules[:-1]])
+    assert [one for one in kinds(pair) if one not in others] == [("order", "KUBE", None)]
+    chain = svc(pair[0])
+    edit(pair[1], "nat", chain, lambda rules: ["-s 1.1.1.1/32 -j DROP", rules[0], *rules[:0:-1]])
+    assert [d.kind for d in diff(*pair) if d.chain == chain] == ["order", "stale"]
+
+
 def test_the_order_within_a_service_matters(pair):
     edit(pair[1], "nat", svc(pair[1]), lambda rules: [rules[0], rules[2], rules[1]])
     ((kind, _, port),) = kinds(pair)
