@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ _SERVICE = ("svc", "service", "services")
 _LOAD_BALANCERS = ("lb", "loadbalancer")
 _PODS = ("pod", "pods", "po")
 _LAST_PORT = 65535
+_BROADCAST = "255.255.255.255"
 SELECTOR = "selector"
 """Before labels: any pod that has them."""
 
@@ -37,7 +39,8 @@ def check_of(
     that lacks its port, unless it is to be known without one."""
     found = sender_of(sender, world, namespace)
     wanted = _target(target, found, world, namespace, protocol)
-    for port in (wanted.port, wanted.node_port):
+    _require_somebody(target, wanted)
+    for port in (wanted.port, wanted.node_port or None):
         _require_port(port)
     if with_port and protocol != "ICMP":
         _check_port(target, wanted, world)
@@ -97,8 +100,20 @@ def check_of_service(sender: str, service: Service, port: str, world: World) -> 
 
 
 def _require_port(port: int | str | None) -> None:
-    if isinstance(port, int) and port > _LAST_PORT:
+    if isinstance(port, int) and not 1 <= port <= _LAST_PORT:
         raise UsageError(f"{port} is no port", hint=f"1 to {_LAST_PORT}")
+
+
+def _require_somebody(word: str, target: Target) -> None:
+    """One machine has to be meant, or one Service."""
+    if not (target.service or target.pod or target.node or target.address):
+        raise UsageError(f"{word} has no name", hint="svc/NAME:PORT, pod/NAME:PORT")
+    try:
+        address = ipaddress.ip_address(target.address)
+    except ValueError:  # a name
+        return
+    if address.is_multicast or address.is_unspecified or str(address) == _BROADCAST:
+        raise UsageError(f"{address} is no one machine's", hint="a trace follows one packet to one")
 
 
 def sender_of(word: str, world: World, namespace: str) -> Sender:

@@ -136,3 +136,25 @@ def test_words_that_mean_nothing() -> None:
     assert raised.value.hint == "did you mean box?"
     with pytest.raises(UsageError, match="nobody knows what thing/web is"):
         ends("box", "thing/web")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("svc/:80", "svc/:80 has no name"),
+        ("pod/:80", "pod/:80 has no name"),
+        ("lb/", "lb/ has no name"),
+        ("svc/web:0", "0 is no port"),
+        ("svc/web:65536", "65536 is no port"),
+        ("0.0.0.0:80", "0.0.0.0 is no one machine's"),
+        ("[::]:80", ":: is no one machine's"),
+        ("224.0.0.1:80", "224.0.0.1 is no one machine's"),
+        ("[ff02::1]:80", "ff02::1 is no one machine's"),
+        ("255.255.255.255:80", "255.255.255.255 is no one machine's"),
+    ],
+)
+def test_nobody_is_no_end(word: str, said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        ends("box", word)
+    assert refusal.value.message == said
+    assert refusal.value.hint
