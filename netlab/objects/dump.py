@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 from netlab.objects import kinds, meta, names, schema, sloppy
+from netlab.objects.addresses import is_address
 from netlab.objects.kinds.cluster import NODE
 from netlab.objects.kinds.networking import ENDPOINT_SLICE, SERVICE
 from netlab.objects.meta import Object
@@ -82,7 +83,33 @@ class Dump(Struct):
             self.left_out += [self.problem(kind, key, *one) for one in wrong]
             self._objects.get(kind, {}).pop(key, None)
             return
+        odd = list(_without_address(obj))
+        self.left_out += [self.problem(kind, key, *one) for one in odd]
         self._objects.setdefault(kind, {})[key] = obj
+
+
+_ADDRESSES = {
+    "Node": ("addresses", "address", ("InternalIP", "ExternalIP")),
+    "Pod": ("podIPs", "ip", (None,)),
+}
+"""Lists of a status, which field of an entry is an address, and in entries of which types."""
+
+
+def _without_address(obj: Object) -> Iterator[tuple[str, str]]:
+    """Take away entries that lack their address, or have none there; what to say of each."""
+    listed, name, types = _ADDRESSES.get(str(obj["kind"]), ("", "", ()))
+    entries = meta.status(obj).get(listed)
+    if not entries:
+        return
+    sound = []
+    for at, entry in enumerate(entries):
+        address = entry.get(name) or ""
+        if address and (entry.get("type") not in types or is_address(address)):
+            sound.append(entry)
+        else:
+            said = f"{address[:60]!r} is no address" if address else "is missing"
+            yield f"status.{listed}[{at}].{name}", said
+    obj["status"][listed] = sound
 
 
 def _mistyped(obj: Object) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ The text is one line, so it is the handle by which a rule can be found again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netlab.errors import InputError, Problem
@@ -23,6 +23,13 @@ _HINT = "expected the output of nft -j list ruleset"
 def tables(text: str, file: str) -> Iterator[Listed]:
     """All tables that packets meet, those of inet once for each family. Raises `InputError`."""
     entries = _entries(text, file)
+    try:
+        return iter([*_listed(entries, file)])
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise _lacking(error, file) from None
+
+
+def _listed(entries: Sequence[dict[str, Any]], file: str) -> Iterator[Listed]:
     for family, kinds in _MET.items():
         found = {
             (kind, entry["table"]["name"]): _Growing(family, entry["table"]["name"])
@@ -52,8 +59,12 @@ def _entries(text: str, file: str) -> list[dict[str, Any]]:
     try:
         return [_checked(entry) for entry in found]
     except (KeyError, TypeError, AttributeError) as error:
-        said = f"is no listing of nft's: an entry lacks {error}"
-        raise InputError([Problem(file, 1, "", said, _HINT)]) from None
+        raise _lacking(error, file) from None
+
+
+def _lacking(error: Exception, file: str) -> InputError:
+    why = f"an entry lacks {error}" if isinstance(error, KeyError) else f"in an entry {error}"
+    return InputError([Problem(file, 1, "", f"is no listing of nft's: {why}", _HINT)])
 
 
 def _checked(entry: dict[str, Any]) -> dict[str, Any]:

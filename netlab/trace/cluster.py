@@ -40,7 +40,7 @@ def world_of_cluster(dump: Dump) -> World:
 def _nodes(nodes: Sequence[Node]) -> Iterator[Place]:
     for node in nodes:
         listed = meta.status(node).get("addresses") or []
-        addresses = tuple(one["address"] for one in listed if one["type"].endswith("IP"))
+        addresses = tuple(one["address"] for one in listed if one.get("type", "").endswith("IP"))
         yield Place(meta.name(node), "node", Path(), addresses)
 
 

@@ -201,3 +201,26 @@ def test_an_unread_chain_is_nowhere() -> None:
     assert rules.where("nat", "NOBODYS", 1) == ""
     assert rules.where("nat", "PREROUTING", 99) == ""
     assert isinstance(rules.ruleset.chain("nat", "PREROUTING"), Chain)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"chain": {"family": "ip", "table": "t", "name": "c", "hook": "input"}}, "lacks 'prio'"),
+        ({"rule": {"family": "ip", "table": "t", "chain": "c", "expr": 7}}, "in an entry"),
+        (
+            {"set": {"family": "ip", "table": "t", "name": "s", "type": "x", "elem": 7}},
+            "in an entry",
+        ),
+    ],
+)
+def test_entries_of_json_that_nft_never_writes_are_refused_in_a_line(
+    entry: object, said: str
+) -> None:
+    table = {"table": {"family": "ip", "name": "t"}}
+    text = json.dumps({"nftables": [table, entry]})
+    with pytest.raises(InputError) as caught:
+        read([("node.json", text)])
+    (problem,) = caught.value.problems
+    assert said in problem.message
+    assert problem.file == "node.json"

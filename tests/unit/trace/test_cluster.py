@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,27 @@ def test_lists_of_kubectl_are_taken() -> None:
     listed = {"apiVersion": "v1", "kind": "List", "items": list(yaml.safe_load_all(service(*API)))}
     found = read_dump([("o.yaml", yaml.safe_dump(listed))], WANTED)
     assert check(found, of_services(API)) == []
+
+
+def test_who_lacks_an_address_is_named_and_the_rest_is_taken():
+    node = {
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"},
+        "status": {"addresses": [
+            {"type": "InternalIP"}, {"type": "InternalIP", "address": "10.0.0.300"},
+            {"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "10.0.0.3"},
+        ]},
+    }  # fmt: skip
+    pod = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"nodeName": "n"},
+        "status": {"podIPs": [{}, {"ip": "10.244.0.7"}]},
+    }  # fmt: skip
+    text = json.dumps({"kind": "List", "items": [node, pod]})
+    dump = read_dump([("objects.json", text)], ("Node", "Pod"))
+    world = world_of_cluster(dump)
+    assert world.places["n"].addresses == ("10.0.0.3",)
+    assert world.places["default/p"].addresses == ("10.244.0.7",)
+    assert [(one.field, one.message) for one in dump.left_out] == [
+        ("Node n: status.addresses[0].address", "is missing"),
+        ("Node n: status.addresses[1].address", "'10.0.0.300' is no address"),
+        ("Pod default/p: status.podIPs[0].ip", "is missing"),
+    ]
