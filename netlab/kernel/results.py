@@ -12,9 +12,11 @@ import errno
 import os
 import pwd
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from netlab import given
 from netlab.errors import UsageError
 from netlab.kernel import caller
 
@@ -23,6 +25,9 @@ PRIVATE = 0o600
 
 PUBLIC = 0o666
 """Of all others; as ever, the umask takes from it."""
+
+_LOOK = 0.05
+"""Seconds between two looks whether somebody reads a pipe."""
 
 
 class Result:
@@ -70,13 +75,31 @@ def _opened(path: Path, mode: int) -> tuple[int, bool]:
         try:
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode), True
         except FileExistsError:
-            descriptor = os.open(path, flags)
+            descriptor = _existing(path, flags)
     except OSError as error:
         raise _refused(path, error) from None
     if _is_anybodys(os.fstat(descriptor)):
         os.close(descriptor)
         raise UsageError(f"{path} cannot be written: it is somebody else's", hint=f"ls -l {path}")
     return descriptor, False
+
+
+def _existing(path: Path, flags: int) -> int:
+    """One that is there. Who is to read a named pipe is awaited as long as who is to write one."""
+    until = time.monotonic() + given.PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, flags | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(path.lstat().st_mode):
+                raise
+            if time.monotonic() > until:
+                words = f"nobody reads this pipe, for which {given.PATIENCE:g} seconds were waited"
+                raise OSError(errno.ENXIO, words) from None
+        time.sleep(_LOOK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _is_anybodys(found: os.stat_result) -> bool:

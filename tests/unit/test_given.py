@@ -9,6 +9,8 @@ import pytest
 
 from netlab import given
 from netlab.cli.main import main
+from netlab.errors import UsageError
+from netlab.kernel.results import result
 
 
 @pytest.fixture
@@ -92,3 +94,24 @@ def test_every_command_says_in_a_line_that_nobody_writes(line, pipe, monkeypatch
     assert said[0].startswith("error: ")
     assert "nobody writes into this pipe" in said[0]
     assert all(more.startswith("  hint: ") for more in said[1:])
+
+
+def test_a_result_into_a_pipe_that_nobody_reads_is_given_up(pipe, monkeypatch):
+    monkeypatch.setattr(given, "PATIENCE", 0.05)
+    with pytest.raises(UsageError, match="nobody reads this pipe"), result(pipe):
+        pass
+
+
+def test_a_result_is_written_into_a_pipe_once_somebody_reads(pipe):
+    said = []
+
+    def read_later():
+        time.sleep(0.2)
+        said.append(pipe.read_bytes())
+
+    reader = threading.Thread(target=read_later)
+    reader.start()
+    with result(pipe) as file:
+        file.write(b"text")
+    reader.join()
+    assert said == [b"text"]
