@@ -98,7 +98,8 @@ def _end(container: ContainerStatus) -> str:
 
 def _unscheduled(pod: Pod) -> str:
     scheduled = meta.condition(pod, "PodScheduled")
-    return _short((scheduled and scheduled.get("message")) or "no node was chosen yet")
+    message = (scheduled and scheduled.get("message")) or "no node was chosen yet"
+    return _short(message.partition(" preemption: ")[0])  # why nobody else makes room, too
 
 
 def _containers(pod: Pod) -> Iterator[tuple[str, str]]:

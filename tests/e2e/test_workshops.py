@@ -190,7 +190,7 @@ def test_what_is_not_there_is_said_to_be_so(lab: Shell, resource: str) -> None:
 
 
 def test_groups_that_a_lab_has_not_are_not_found(lab: Shell) -> None:
-    for group in ("autoscaling/v2", "policy/v1", "scheduling.k8s.io/v1", "metrics.k8s.io/v1beta1"):
+    for group in ("autoscaling/v2", "policy/v1", "node.k8s.io/v1", "metrics.k8s.io/v1beta1"):
         refused = lab.run(f"kubectl get --raw /apis/{group}")
         not_found = "Error from server (NotFound): the server could not find the requested resource"
         assert (refused.returncode, refused.stdout.strip()) == (1, not_found)

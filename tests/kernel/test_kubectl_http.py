@@ -120,7 +120,10 @@ async def served(sock: socket.socket) -> AsyncIterator[None]:
     for obj in initial_objects(lab):
         registry.create(obj)
     api = InProcessApi(registry)
-    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    ready = {
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+    }
     for node in lab.nodes:
         await api.patch_status("Node", "", node.name, ready)
     controllers = await start_controllers(api)
