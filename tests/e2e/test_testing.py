@@ -14,6 +14,7 @@ import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import needs
@@ -96,6 +97,8 @@ class User:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             user=uid,
+            # nohup, under which all tests may run, has HUP ignored
+            preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
         )
         self.started.append(running)
         return running
