@@ -103,7 +103,9 @@ def decoded(
         raise failures.undecodable(kind, mistyped)
     unknown = [one.path for one in problems if one.reason == "UnknownField"]
     own: Object = schema.without(obj, unknown) if unknown else schema.strip_nulls(obj)
-    own |= {"apiVersion": kind.api_version, "kind": kind.kind}  # one string for all of a kind
+    for field, text in (("apiVersion", kind.api_version), ("kind", kind.kind)):
+        if own.get(field) == text:
+            own[field] = text  # one string for all of a kind
     for field in _OMITTED_IF_EMPTY:
         if not own["metadata"].get(field, True):
             del own["metadata"][field]

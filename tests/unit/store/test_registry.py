@@ -201,6 +201,13 @@ def test_what_a_status_leaves_out_of_what_its_type_requires_is_zero(
     assert after["status"]["conditions"] == [{"type": "Ready", "status": ""}]
 
 
+def test_a_patch_makes_an_object_none_of_another_kind(registry: Registry, make: Any) -> None:
+    registry.create(make.service())
+    for other in ({"kind": "DeleteOptions", "dryRun": "All"}, {"apiVersion": "v2"}):
+        with pytest.raises(BadRequest, match="cannot change the kind"):
+            registry.patch("Service", "default", "web", other)
+
+
 def test_an_address_in_a_load_balancers_status_is_the_services_own(
     registry: Registry, make: Any
 ) -> None:
