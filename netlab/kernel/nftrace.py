@@ -69,9 +69,7 @@ class Pattern(Struct, frozen=True):
 
 Patterns = Sequence[Pattern | tuple[Pattern, ...]]
 """A packet is one of these; of several together it has all. What tells most packets apart is to
-come first: it is asked for first, and once for all that begin with it. One, two or four bytes at a
-multiple of that, and of masked ones four, the kernel compares within its loop over rules; for all
-else it calls a function, of each packet that passes."""
+come first: it is asked for first, and once for all that begin with it."""
 
 
 class TraceEvent(Struct, frozen=True):

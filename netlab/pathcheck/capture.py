@@ -42,11 +42,10 @@ _BUFFER = 4 << 20
 _CLOSERS = 250
 CANARY = 0xCA4A51E5
 """The key of what `Capture.prove` sends."""
-CANARY_PORT = 9
-"""Where to: nobody is to answer."""
 
 _CANARY_SECONDS = 1.0
 _CANARY_PAUSE = 0.001
+_DISCARD = 9
 
 
 class InstrumentError(NetlabError):
@@ -252,7 +251,7 @@ def _send_canary() -> None:
     """In the namespace that the calling thread is in."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with sock, suppress(OSError):  # unreachable: then it is not seen, which is what counts
-        sock.sendto(f"netlab-{CANARY:08x}".encode(), ("127.0.0.1", CANARY_PORT))
+        sock.sendto(f"netlab-{CANARY:08x}".encode(), ("127.0.0.1", _DISCARD))
 
 
 def _listed(places: set[str]) -> str:

@@ -48,13 +48,7 @@ Known = frozenset[tuple[str, int]]
 _SYN, _SYN_ACK = 0x02, 0x12
 """Of TCP's flags, which the first packet has, and its answer: some agree on ECN, too."""
 
-
-def _flags(value: int, mask: int) -> Pattern:
-    """Those of TCP, of the word that they are in: a whole one is compared without a call."""
-    return Pattern(12, bytes([0, value, 0, 0]), mask=bytes([0, mask, 0, 0]))
-
-
-_BEGINS = _flags(_SYN, _SYN)
+_BEGINS = Pattern(13, bytes([_SYN]), mask=bytes([_SYN]))
 
 _UDP = 17
 _LOOK_SECONDS = 0.5
@@ -221,7 +215,7 @@ def _of_pair(
         if protocol == "udp":
             yield Pattern(fields.protocol, bytes([_UDP]), True), ways
         else:  # nearly no packet begins anything: that is asked first
-            yield _BEGINS, (_flags(flags, _SYN_ACK), *ways)
+            yield _BEGINS, (Pattern(13, bytes([flags]), mask=bytes([_SYN_ACK])), *ways)
 
 
 def _packed(address: str) -> bytes:

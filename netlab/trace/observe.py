@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from netlab.kernel.nftrace import Pattern, Patterns, TraceEvent, Tracing, interface_names
 from netlab.pathcheck import bpf
-from netlab.pathcheck.capture import CANARY, CANARY_PORT, Capture, InstrumentError
+from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
 from netlab.pathcheck.decode import CapturedPacket, Decode, Observation, decode
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, journey
@@ -32,10 +32,7 @@ from netlab.trace.passages import FindRule, Passage, passages
 from netlab.trace.way import Evidence, way_back
 
 _SILENCE_SECONDS = 0.5
-_CANARY = (
-    Pattern(2, struct.pack(">H", CANARY_PORT)),  # two bytes are compared sooner than many
-    Pattern(8, f"netlab-{CANARY:08x}".encode()),
-)
+_CANARY = Pattern(8, f"netlab-{CANARY:08x}".encode())
 _DNAT = re.compile(r"-j DNAT\b|\bdnat\b")
 _REST_SECONDS = 0.005
 """For what follows an answer: what is told of it comes a moment later."""
