@@ -179,7 +179,7 @@ def test_a_node_s_connections_are_told_as_they_were_opened(lab: Machine) -> None
         waits(command)
         until_told(lab, command, "worker001", address)
         out, err = command.communicate(timeout=20)
-    assert command.returncode == 0, err
+    assert command.returncode == 0, out + err
     told = json.loads(out)
     assert (told["verdict"], told["agree"]) == ("delivered", True), out
     assert told["packet"]["destination"] == f"{address}:80"
