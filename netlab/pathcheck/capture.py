@@ -125,9 +125,9 @@ class Capture:
                 where = (tap.place, frame.ifname, frame.outgoing)
                 seen.append(Observation(*where, frame.time, packet, frame.data))
 
-    def prove(self) -> None:
-        """Raise `InstrumentError` unless every capture shows a canary sent in its namespace: the
-        first was when it was opened.
+    def prove(self) -> list[Observation]:
+        """What was seen at the end of it. Raise `InstrumentError` unless every capture shows a
+        canary sent in its namespace: the first was when it was opened.
 
         It must also bear the time at which it passed. The kernel begins to stamp packets a moment
         after the first socket asks for it; until then they get the time at which they are read,
@@ -138,23 +138,21 @@ class Capture:
         while True:
             sent = time.time_ns()
             time.sleep(_CANARY_PAUSE)
-            missing -= {
-                seen.place
-                for seen in self.collect(0)
-                if seen.packet.key == CANARY and seen.time <= sent
-            }
-            if not missing or time.monotonic() > deadline:
+            seen = self.collect(0)
+            missing -= {one.place for one in seen if one.packet.key == CANARY and one.time <= sent}
+            if not missing:
+                return seen
+            if time.monotonic() > deadline:
                 break
             with namespaces.travelling() as go:
                 for place in missing:
                     go(self._places[place])
                     _send_canary()
-        if missing:
-            raise InstrumentError(
-                f"the capture does not see a packet sent to 127.0.0.1 in {_listed(missing)}",
-                hint="is its loopback up (`ip -n NAME link set lo up`), and does the namespace "
-                "still belong to the lab? `netlab doctor` tells",
-            )
+        raise InstrumentError(
+            f"the capture does not see a packet sent to 127.0.0.1 in {_listed(missing)}",
+            hint="is its loopback up (`ip -n NAME link set lo up`), and does the namespace "
+            "still belong to the lab? `netlab doctor` tells",
+        )
 
     def require_complete(self) -> None:
         """Raise `InstrumentError` if a capture lost packets since the last time of asking."""

@@ -16,7 +16,8 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +41,7 @@ from netlab.pathcheck.decode import (
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.trial import Trial
 from netlab.pathcheck.world import Place, World
+from netlab.trace.observe import Noted
 
 Protocol = Literal["tcp", "udp"]
 Known = frozenset[tuple[str, int]]
@@ -54,6 +56,9 @@ _UDP = 17
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.01
 """In a busy lab it wakes up for many packets at once."""
+
+_KEPT = 4
+"""Times of looking, of which one may fall between a node's rules and its captures."""
 
 _MOST_PAIRS = 200
 
@@ -83,22 +88,19 @@ class Follower:
         self.read: Decode = decode_anybody_s if self.goes_on else decode
 
     def first(
-        self, capture: Capture, traces: Mapping[str, Tracing]
-    ) -> tuple[ProbePacket, list[Observation], dict[str, list[TraceEvent]]]:
+        self, capture: Capture, traces: Mapping[str, Tracing], before: Noted
+    ) -> tuple[ProbePacket, Noted]:
         """See `observe.Watch`. `LabGone` once that is so."""
         known = self._known()
-        before: list[Observation] = []
-        told: dict[str, list[TraceEvent]] = {}
+        # What was told just before the captures show a packet may be of it.
+        last = deque([before], maxlen=_KEPT)
         while True:
             seen = capture.collect(_LOOK_SECONDS)
-            new = {name: _collected(trace) for name, trace in traces.items()}
-            kept = {name: [*told.get(name, ()), *events] for name, events in new.items()}
+            last.append(Noted(seen, {name: _collected(trace) for name, trace in traces.items()}))
             for one in seen:
                 if (probe := self._as_sent(one, known)) is not None:
-                    return probe, [*before, *seen], kept
+                    return probe, _together(last)
             time.sleep(_PAUSE_SECONDS)
-            # What was told just before the captures show a packet may be of it.
-            before, told = seen, new
             self._require_lab()
 
     def _sources(self) -> list[str]:
@@ -169,6 +171,13 @@ def _collected(trace: Tracing) -> list[TraceEvent]:
         return trace.collect()
     except OSError:  # more than the socket holds: those that are lost are missed by the story
         return []
+
+
+def _together(noted: Collection[Noted]) -> Noted:
+    """In their order."""
+    nodes = {name for one in noted for name in one.told}
+    told = {name: [event for one in noted for event in one.told.get(name, ())] for name in nodes}
+    return Noted([seen for one in noted for seen in one.seen], told)
 
 
 def _alike(address: str, other: str) -> bool:

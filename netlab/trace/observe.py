@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct
@@ -38,6 +39,13 @@ _REST_SECONDS = 0.005
 """For what follows an answer: what is told of it comes a moment later."""
 
 
+class Noted(Struct, frozen=True):
+    """What instruments told in one go: what captures saw, and each node's trace."""
+
+    seen: Sequence[Observation] = ()
+    told: Mapping[str, Sequence[TraceEvent]] = MappingProxyType({})
+
+
 class Watch(Protocol):
     """Waits for a packet that somebody else sends. `patterns` are what is traced meanwhile,
     `wanted` what is captured, and `read` how that is read; `goes_on`: more like it may follow."""
@@ -50,9 +58,10 @@ class Watch(Protocol):
     """Those of the patterns by which its drop is known; none where others' packets have them."""
 
     def first(
-        self, capture: Capture, traces: Mapping[str, Tracing], /
-    ) -> tuple[ProbePacket, list[Observation], dict[str, list[TraceEvent]]]:
-        """It, and what has been seen and traced until then that may be of it."""
+        self, capture: Capture, traces: Mapping[str, Tracing], before: Noted, /
+    ) -> tuple[ProbePacket, Noted]:
+        """It, and what was noted until then that may be of it: it may have been on its way when
+        the instruments were proved, which noted what is `before`."""
 
 
 class Observed(Struct, frozen=True):
@@ -115,15 +124,13 @@ class _Sending:
         self.read: Decode = decode
         self.goes_on = False
 
-    def first(
-        self, _: Capture, __: Mapping[str, Tracing]
-    ) -> tuple[ProbePacket, list[Observation], dict[str, list[TraceEvent]]]:
-        """Send it: nothing has been seen of it yet."""
+    def first(self, _: Capture, __: Mapping[str, Tracing], ___: Noted) -> tuple[ProbePacket, Noted]:
+        """Send it: nothing has been noted of it yet."""
         probe, refusal = self._ready.probe, self._ready.send()
         if refusal:
             sender = self._trial.place.name
             raise NothingToAddress(f"{sender} cannot send to {probe.dst}: {refusal}")
-        return probe, [], {}
+        return probe, Noted()
 
 
 def _observe(
@@ -144,16 +151,17 @@ def _observe(
         # Behind them: it sends the canary as it opens.
         places = {name: place.netns for name, place in world.places.items()}
         capture = stack.enter_context(Capture(places, watch.wanted, watch.read))
-        capture.prove()
-        _prove(traces)
+        proved = Noted(capture.prove(), _prove(traces))
         reasons.prove()
-        probe, seen, before = watch.first(capture, traces)
+        probe, noted = watch.first(capture, traces, proved)
         sightings = Sightings(watch.goes_on)
-        sightings.add(sorted(seen, key=lambda one: one.time))
+        sightings.add(sorted(noted.seen, key=lambda one: one.time))
         _follow(trial, probe, capture, sightings)
         capture.require_complete()
         dropped = reasons.told()
-        told = {name: [*before.get(name, ()), *trace.collect()] for name, trace in traces.items()}
+        told = {
+            name: [*noted.told.get(name, ()), *trace.collect()] for name, trace in traces.items()
+        }
     probe = _numbered(probe, sightings.all)
     sender = trial.place.name
     went = journey(probe, sender, sightings, world.addresses())
@@ -235,14 +243,17 @@ def _probe(trial: Trial) -> ProbePacket:
     return replace(probe, sport=trial.source_port or probe.sport, payload=trial.payload)
 
 
-def _prove(traces: Mapping[str, Tracing]) -> None:
-    """Raise `InstrumentError` unless every trace tells of the canary that the captures saw."""
-    blind = sorted(name for name, trace in traces.items() if not trace.collect())
+def _prove(traces: Mapping[str, Tracing]) -> dict[str, list[TraceEvent]]:
+    """What each tells. Raise `InstrumentError` unless that is of the canary which the captures
+    saw."""
+    told = {name: trace.collect() for name, trace in traces.items()}
+    blind = sorted(name for name, events in told.items() if not events)
     if blind:
         raise InstrumentError(
             f"the kernel traces no packet in {', '.join(blind)}",
             hint="does it have nf_tables' trace infrastructure? `netlab doctor` tells",
         )
+    return told
 
 
 def _patterns(probe: ProbePacket) -> Iterator[Pattern]:

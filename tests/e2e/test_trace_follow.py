@@ -18,7 +18,10 @@ import pytest
 from e2e.labs import KUBE_DNS, Machine, machine
 from e2e.test_trace import LAB, OBJECTS
 
+from netlab.cli.main import main
 from netlab.kernel import netns
+from netlab.pathcheck.capture import Capture
+from netlab.pathcheck.decode import Observation
 
 pytestmark = pytest.mark.root
 
@@ -96,7 +99,7 @@ def test_the_next_connection_is_told_as_one_that_was_sent(lab: Machine) -> None:
         waits(command)
         until_told(lab, command, "default.box", address)
         out, err = command.communicate(timeout=20)
-    assert command.returncode == 0, err
+    assert command.returncode == 0, out + err
     stories = [json.loads(line) for line in out.splitlines()]
     assert len(stories) == 2
     for told in stories:
@@ -105,6 +108,29 @@ def test_the_next_connection_is_told_as_one_that_was_sent(lab: Machine) -> None:
         assert told["packet"]["destination"] == f"{address}:80"
         assert told["deliveredTo"] in ("default/near", "default/far")
         assert any(chain["met"] for chain in told["chains"])
+
+
+@pytest.mark.parametrize("place", ["default.box", "worker001"])
+def test_one_that_comes_as_the_instruments_are_proved_is_told_whole(
+    lab: Machine, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What its rules were is told before anybody waits for it."""
+    address = lab.netlab("get", "svc", "web", "-o", "jsonpath={.spec.clusterIP}").stdout
+    proving = Capture.prove
+
+    def proved(capture: Capture) -> list[Observation]:
+        seen = proving(capture)
+        curl(lab, place, address)
+        return seen
+
+    monkeypatch.setattr(Capture, "prove", proved)
+    for name in ("NETLAB_RUN", "NETLAB_NETNS_DIR"):
+        monkeypatch.setenv(name, lab.environment[name])
+    sender = "box" if place == "default.box" else f"node/{place}"
+    code = main(["trace", sender, "svc/web:80", "--follow", "--count", "1", "-o", "json"])
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert (json.loads(out)["verdict"], json.loads(out)["agree"]) == ("delivered", True), out
 
 
 def asked_by_datagrams(lab: Machine, place: str, target: str, sockets: int) -> None:
@@ -135,7 +161,7 @@ def test_the_next_flow_of_datagrams_is_told(lab: Machine, place: str) -> None:
         while command.poll() is None and time.monotonic() < deadline:
             asked_by_datagrams(lab, place, KUBE_DNS, 3)
         out, err = command.communicate(timeout=20)
-    assert command.returncode == 0, err
+    assert command.returncode == 0, out + err
     told = json.loads(out)
     assert (told["verdict"], told["toldBy"], told["agree"]) == ("delivered", "kernel", True), out
     assert told["packet"]["protocol"] == "udp"
@@ -169,7 +195,7 @@ def test_later_datagrams_of_a_flow_are_not_told(lab: Machine) -> None:
             stop.set()
             thread.join()
     assert out == "", out
-    assert command.returncode == 0, err
+    assert command.returncode == 0, out + err
 
 
 def test_a_node_s_connections_are_told_as_they_were_opened(lab: Machine) -> None:
