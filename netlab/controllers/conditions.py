@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 C = TypeVar("C", bound=Mapping[str, Any])
@@ -19,21 +19,27 @@ def conditions_without(conditions: Iterable[C], type_: str) -> list[C]:
     return [entry for entry in conditions if entry["type"] != type_]
 
 
-def conditions_with(conditions: Iterable[C], fresh: C, *, touch: bool = False) -> list[C]:
+def conditions_with(
+    conditions: Iterable[C],
+    fresh: C,
+    *,
+    touch: bool = False,
+    told_by: Sequence[str] = ("status", "reason", "message"),
+) -> list[C]:
     """The conditions with `fresh` in the place of the one of its type, or behind the others.
 
-    One that says nothing new stays as it is, its times included, unless `touch`; the
-    lastTransitionTime moves only with the status.
+    One that says nothing new in the fields that it is `told_by` stays as it is, its times included,
+    unless `touch`; the lastTransitionTime moves only with the status.
     """
     result = [
-        _merged(entry, fresh, touch) if entry["type"] == fresh["type"] else entry
+        _merged(entry, fresh, touch, told_by) if entry["type"] == fresh["type"] else entry
         for entry in conditions
     ]
     return result if find(result, fresh["type"]) else [*result, fresh]
 
 
-def _merged(old: C, fresh: C, touch: bool) -> C:
-    same = all(old.get(field) == fresh.get(field) for field in ("status", "reason", "message"))
+def _merged(old: C, fresh: C, touch: bool, told_by: Sequence[str]) -> C:
+    same = all(old.get(field) == fresh.get(field) for field in told_by)
     if same and not touch:
         return old
     merged: Any = dict(fresh)

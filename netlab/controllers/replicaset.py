@@ -208,5 +208,7 @@ def status_of(
             "message": failure.message,
             "lastTransitionTime": context.now(),
         }
-        status["conditions"] = conditions_with(old, problem)
+        # Each pod that was refused has another name: a status that told of the last would begin it
+        # all again, at once.
+        status["conditions"] = conditions_with(old, problem, told_by=("status", "reason"))
     return omit_empty(status, "replicas")

@@ -119,6 +119,25 @@ async def test_pods_that_are_still_refused_are_told_in_a_condition(cluster, make
     assert (told["reason"], told["message"]) == ("FailedCreate", "quota says no")
 
 
+async def test_pods_that_are_refused_by_name_are_not_tried_again_at_once(cluster, make, kind):
+    """What refuses a pod names it, and each has another name."""
+    real, refused = cluster.running.informers.api.create, []
+
+    async def refuse(obj):
+        if obj["kind"] != "Pod":
+            return await real(obj)
+        refused.append(obj)
+        why = f'pods "web-{len(refused)}" is forbidden: exceeded quota'
+        raise replicaset.ApiError(why, code=403, reason="Forbidden")
+
+    cluster.running.informers.api.create = refuse
+    await cluster.create(replica_set(make, replicas=1, kind=kind))
+    await asyncio.sleep(0.3)
+    assert 1 < len(refused) < 12
+    (told,) = (await cluster.get(kind, "web"))["status"]["conditions"]
+    assert told["message"] == 'pods "web-1" is forbidden: exceeded quota'
+
+
 def a_pod(name, node="n1", ready=True, phase="Running", since=10, created=0, **annotations):
     return {
         "metadata": {
