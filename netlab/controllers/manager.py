@@ -50,6 +50,7 @@ CONTROLLERS: tuple[type[Controller] | OnceThere, ...] = (
     OnceThere("Job", Later("netlab.controllers.job", "Jobs"), finalizer=JOB_TRACKING),
     OnceThere("Job", Later("netlab.controllers.ttl", "FinishedJobs")),
     OnceThere("CronJob", Later("netlab.controllers.cronjob", "CronJobs")),
+    OnceThere("ResourceQuota", Later("netlab.controllers.resourcequota", "ResourceQuotas")),
     EphemeralVolumes,
     VolumeBinder,
     StorageProtection,

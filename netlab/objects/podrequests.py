@@ -1,6 +1,6 @@
-"""What a pod asks of its node. Pure.
+"""What a pod asks of its node, and may take of it. Pure.
 
-Source: k8s.io/component-helpers/resource, PodRequests.
+Source: k8s.io/component-helpers/resource, PodRequests and PodLimits.
 """
 
 from __future__ import annotations
@@ -27,34 +27,44 @@ def requests(spec: Mapping[str, Any]) -> dict[str, int]:
 
     Init containers run one after another, sidecars beside all that follow them.
     """
-    if not _asks(spec):
+    found = _most(spec, "requests")
+    if overhead := spec.get("overhead"):
+        found = _sum(found, amounts(overhead))
+    return {name: amount for name, amount in found.items() if amount}
+
+
+def limits(spec: Mapping[str, Any]) -> dict[str, int]:
+    """The most that they may take, where anything says so."""
+    found = _most(spec, "limits")
+    overhead = amounts(spec.get("overhead") or {})
+    return {name: amount + overhead.get(name, 0) for name, amount in found.items() if amount}
+
+
+def _most(spec: Mapping[str, Any], field: str) -> dict[str, int]:
+    if not _says(spec, field):
         return {}
     beside: dict[str, int] = {}
     most: dict[str, int] = {}
     for container in spec.get("initContainers") or ():
-        own = _sum(beside, _of(container))
+        own = _sum(beside, _of(container, field))
         most = _larger(most, own)
         if container.get("restartPolicy") == "Always":
             beside = own
     running = beside
     for container in spec.get("containers") or ():
-        running = _sum(running, _of(container))
-    whole = amounts((spec.get("resources") or {}).get("requests") or {})
-    found = {**_larger(most, running), **{name: whole[name] for name in IN_ALL if name in whole}}
-    found = _sum(found, amounts(spec.get("overhead") or {}))
-    return {name: amount for name, amount in found.items() if amount}
+        running = _sum(running, _of(container, field))
+    whole = _of(spec, field)
+    return {**_larger(most, running), **{name: whole[name] for name in IN_ALL if name in whole}}
 
 
-def _asks(spec: Mapping[str, Any]) -> bool:
+def _says(spec: Mapping[str, Any], field: str) -> bool:
     """Whether there is anything to count, as of most pods there is not."""
     every = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()), spec)
-    return bool(spec.get("overhead")) or any(
-        (one.get("resources") or {}).get("requests") for one in every
-    )
+    return any((one.get("resources") or {}).get(field) for one in every)
 
 
-def _of(container: Mapping[str, Any]) -> dict[str, int]:
-    return amounts((container.get("resources") or {}).get("requests") or {})
+def _of(container: Mapping[str, Any], field: str) -> dict[str, int]:
+    return amounts((container.get("resources") or {}).get(field) or {})
 
 
 def _sum(one: Amounts, other: Amounts) -> dict[str, int]:

@@ -1430,6 +1430,22 @@ class ResourceHealth(TypedDict):
     health: NotRequired[str]
     resourceID: str
 
+class ResourceQuota(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["ResourceQuota"]
+    metadata: ObjectMeta
+    spec: NotRequired[ResourceQuotaSpec]
+    status: NotRequired[ResourceQuotaStatus]
+
+class ResourceQuotaSpec(TypedDict, total=False):
+    hard: dict[str, Quantity]
+    scopeSelector: ScopeSelector
+    scopes: list[str]
+
+class ResourceQuotaStatus(TypedDict, total=False):
+    hard: dict[str, Quantity]
+    used: dict[str, Quantity]
+
 class ResourceRequirements(TypedDict, total=False):
     claims: list[ResourceClaim]
     limits: dict[str, Quantity]
@@ -1505,6 +1521,14 @@ class ScaleIOVolumeSource(TypedDict):
     storagePool: NotRequired[str]
     system: str
     volumeName: NotRequired[str]
+
+class ScopeSelector(TypedDict, total=False):
+    matchExpressions: list[ScopedResourceSelectorRequirement]
+
+class ScopedResourceSelectorRequirement(TypedDict):
+    operator: str
+    scopeName: str
+    values: NotRequired[list[str]]
 
 class SeccompProfile(TypedDict):
     localhostProfile: NotRequired[str]

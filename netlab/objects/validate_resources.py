@@ -15,9 +15,14 @@ Mapping = dict[str, Any]
 
 _OF_CONTAINERS = ("cpu", "memory", "ephemeral-storage")
 _HUGE = "hugepages-"
-_STANDARD = {*_OF_CONTAINERS, "storage", "pods", "services", "secrets", "configmaps",
-             "replicationcontrollers", "resourcequotas", "persistentvolumeclaims"}  # fmt: skip
-_BELOW_ZERO = "must be greater than or equal to 0"
+_STANDARD = {
+    *_OF_CONTAINERS,
+    *(f"{which}.{one}" for which in ("requests", "limits") for one in _OF_CONTAINERS),
+    "storage", "requests.storage", "pods", "services", "services.nodeports",
+    "services.loadbalancers", "secrets", "configmaps", "replicationcontrollers", "resourcequotas",
+    "persistentvolumeclaims",
+}  # fmt: skip
+BELOW_ZERO = "must be greater than or equal to 0"
 
 
 def of_container(path: Path, resources: Mapping) -> Iterator[FieldProblem]:
@@ -32,11 +37,16 @@ def of_container(path: Path, resources: Mapping) -> Iterator[FieldProblem]:
         yield from _against_limit(path, name, amount, limits.get(name))
 
 
+def standard(name: str) -> bool:
+    """Whether it is a resource that Kubernetes itself knows."""
+    return name in _STANDARD or name.startswith((_HUGE, f"requests.{_HUGE}"))
+
+
 def _name(path: Path, name: str) -> Iterator[FieldProblem]:
     yield from fields.qualified_name(path, name)
     if "/" in name or not names.is_qualified_name(name):
         return
-    if name not in _STANDARD and not name.startswith((_HUGE, "requests.", "limits.")):
+    if not standard(name):
         yield invalid(path, name, "must be a standard resource type or fully qualified")
     if name not in _OF_CONTAINERS and not name.startswith(_HUGE):
         yield invalid(path, name, "must be a standard resource for containers")
@@ -48,7 +58,7 @@ def _amount(path: Path, name: str, amount: Any) -> Iterator[FieldProblem]:
     if wrong:
         return
     if quantity.parse(amount) < 0:
-        yield invalid(path, str(amount), _BELOW_ZERO)
+        yield invalid(path, str(amount), BELOW_ZERO)
     elif not _is_overcommitted(name) and quantity.parse(amount).denominator != 1:
         yield invalid(path, str(amount), "must be an integer")
 

@@ -7,15 +7,16 @@ to the store: copy before changing them. Objects handed in are copied.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab.errors import AlreadyExists, BadRequest
+from netlab.errors import AlreadyExists, BadRequest, NotSaved
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.lab import NodeLifecycle
@@ -32,6 +33,7 @@ from netlab.store import (
     managed_fields,
     preparation,
     priority,
+    quota,
     service_accounts,
     tolerations,
 )
@@ -123,6 +125,7 @@ class Registry(Reader):
         admission.check(kind, new, None, is_sound=is_sound)
         self._admit(kind, new)
         claim = self._claim(kind, new, None)
+        charged = self._charged(kind, new, None)
         present = self.store.get(kind.kind, meta.namespace(new), meta.name(new))
         if present is not None:
             raise failures.already_exists(kind, present)
@@ -130,7 +133,7 @@ class Registry(Reader):
             return new
         if kind.kind == "Event":
             self._events.sweep()
-        return self._write(new, "", claim)
+        return self._write(new, "", claim, charged)
 
     def _admit(self, kind: Kind, new: Object) -> None:
         if kind.kind == "Pod":
@@ -191,6 +194,7 @@ class Registry(Reader):
             if kind.kind == "PriorityClass":
                 priority.check_default(new, self.store.each("PriorityClass"))
         claim = self._claim(kind, new, old)
+        charged = [] if subresource else self._charged(kind, new, old)
         if change.managers is None:
             new = managed_fields.updated(new, old, said, change.by, subresource, self._now())
         elif change.managers:
@@ -200,7 +204,7 @@ class Registry(Reader):
         preparation.count_generation(kind, new, old, subresource)
         if change.dry_run:
             return new
-        return self._write_or_end(new, old, claim)
+        return self._write_or_end(new, old, claim, charged)
 
     def patch(
         self,
@@ -323,7 +327,21 @@ class Registry(Reader):
         admission.refuse(kind, new, problems)
         return claim
 
-    def _write(self, new: Object, expected: str, claim: Claim | None) -> Object:
+    def _charged(self, kind: Kind, new: Object, old: Object | None) -> list[Object]:
+        """Its namespace's quotas, as they are with it; a 403 where they do not let it be."""
+        known = self.store.list("ResourceQuota", meta.namespace(new)) if kind.namespaced else []
+        return quota.charged(kind, new, old, known, self._clock()) if known else []
+
+    def _write(
+        self, new: Object, expected: str, claim: Claim | None, charged: Iterable[Object] = ()
+    ) -> Object:
+        stored = self._write_claimed(new, expected, claim)
+        for one in charged:
+            with contextlib.suppress(NotSaved):  # their controller counts anew
+                self.store.write(one, expected=one["metadata"]["resourceVersion"])
+        return stored
+
+    def _write_claimed(self, new: Object, expected: str, claim: Claim | None) -> Object:
         if claim is None:
             return self.store.write(new, expected=expected)
         with self._addresses.taken(claim, new):
@@ -332,11 +350,13 @@ class Registry(Reader):
         self._addresses.let_go(claim.before.addresses - claim.after.addresses)
         return stored
 
-    def _write_or_end(self, new: Object, old: Object, claim: Claim | None) -> Object:
+    def _write_or_end(
+        self, new: Object, old: Object, claim: Claim | None, charged: Iterable[Object] = ()
+    ) -> Object:
         """Store the new state, or remove the object when that was what it waited for."""
         expected = old["metadata"]["resourceVersion"]
         if not deletion.is_over(new):
-            return self._write(new, expected, claim)
+            return self._write(new, expected, claim, charged)
         last = self.store.remove(_without_deletion(new, old), expected=expected)
         if new["kind"] == "Service":
             self._services.release(old)

@@ -182,7 +182,26 @@ def test_who_one_is(lab: Shell) -> None:
     ]
 
 
-@pytest.mark.parametrize("resource", ["hpa", "quota", "limits", "pdb", "netpol", "apiservices"])
+def test_a_quota_limits_a_namespace(lab: Shell) -> None:
+    lab("kubectl create namespace limited")
+    lab("kubectl create quota few -n limited --hard=pods=1,count/services=0")
+    lab("kubectl wait -n limited quota/few --for=jsonpath='{.status.used.pods}'=0 --timeout=20s")
+    lab("kubectl create deployment web -n limited --image=nginx --replicas=2")
+    failed = "jsonpath='{.status.conditions[?(@.type==\"ReplicaFailure\")].reason}'=FailedCreate"
+    lab(f"kubectl wait -n limited deploy/web --for={failed} --timeout=20s")
+    refused = lab.run("kubectl expose deployment web -n limited --port 80")
+    assert refused.returncode == 1
+    assert refused.stdout.strip() == (
+        'Error from server (Forbidden): services "web" is forbidden: exceeded quota: few, '
+        "requested: count/services=1, used: count/services=0, limited: count/services=0"
+    )
+    head, row = lab("kubectl get quota -n limited").splitlines()
+    assert head.split() == ["NAME", "REQUEST", "LIMIT", "AGE"]
+    assert row.startswith("few ") and "count/services: 0/0, pods: 1/1" in row
+    lab("kubectl delete namespace limited")
+
+
+@pytest.mark.parametrize("resource", ["hpa", "limits", "pdb", "netpol", "apiservices"])
 def test_what_is_not_there_is_said_to_be_so(lab: Shell, resource: str) -> None:
     refused = lab.run(f"kubectl get {resource}")
     words = f'error: the server doesn\'t have a resource type "{resource}"\n'

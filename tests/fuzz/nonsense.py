@@ -109,6 +109,9 @@ BODIES: list[dict[str, Any]] = [
             "rules": [{"host": "a.example", "http": {"paths": [
                 {"path": "/", "pathType": "Prefix", "backend": _BACKEND}]}}]}),
     _object("networking.k8s.io/v1", "IngressClass", spec={"controller": "example/x"}),
+    _object("v1", "ResourceQuota", spec={"hard": {"pods": "4", "requests.cpu": "1"},
+            "scopes": ["NotTerminating"], "scopeSelector": {"matchExpressions": [
+                {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}}),
     _object("networking.k8s.io/v1", "ServiceCIDR", spec={"cidrs": ["10.112.0.0/16"]}),
     {**_object("networking.k8s.io/v1", "IPAddress", spec={"parentRef": {"group": "a.example",
             "resource": "things", "namespace": "default", "name": "web"}}),

@@ -38,6 +38,7 @@ from netlab.objects.kinds import (
     networking,
     own,
     pods,
+    quota,
     scheduling,
     storage,
     workloads,
@@ -54,8 +55,8 @@ GROUPS = (
 """The order in which discovery lists them."""
 
 _FAMILIES = (
-    cluster, pods, ingress, networking, configuration, storage, events, scheduling, workloads,
-    batch, admission, access,
+    cluster, pods, ingress, networking, configuration, storage, events, quota, scheduling,
+    workloads, batch, admission, access,
 )  # fmt: skip
 
 KINDS: tuple[Kind, ...] = tuple(

@@ -14,6 +14,6 @@ KINDS = (LAB, PATH_CHECK)
 UNSERVED = frozenset({
     "APIService", "CertificateSigningRequest", "CSIDriver", "CustomResourceDefinition", "Gateway",
     "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "LimitRange",
-    "NetworkPolicy", "PodDisruptionBudget", "ResourceQuota", "RuntimeClass", "VolumeAttachment",
+    "NetworkPolicy", "PodDisruptionBudget", "RuntimeClass", "VolumeAttachment",
 })  # fmt: skip
 """Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

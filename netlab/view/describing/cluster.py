@@ -8,9 +8,10 @@ from typing import Literal
 from netlab.objects import meta, quantity
 from netlab.objects.kinds.cluster import LEASE, NAMESPACE, NODE
 from netlab.objects.kinds.pods import POD
+from netlab.objects.kinds.quota import RESOURCE_QUOTA
 from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Lease, Namespace, Node, Pod
-from netlab.view.describing import described
+from netlab.view.describing import described, quota
 from netlab.view.describing.described import Belonging, Description, Lines, Related
 
 ROLE = "node-role.kubernetes.io/"
@@ -30,8 +31,7 @@ _INFO = (
 
 
 def namespace(obj: Namespace, related: Related) -> Lines:
-    """A Namespace; kubectl shows no events with it."""
-    del related
+    """A Namespace, with its quotas; kubectl shows no events with it."""
     yield from described.head(obj)
     yield f"Status:\t{meta.status(obj).get('phase', '')}"
     if conditions := meta.status(obj).get("conditions") or []:
@@ -42,6 +42,7 @@ def namespace(obj: Namespace, related: Related) -> Lines:
         changed = described.moment(one.get("lastTransitionTime"))
         why = f"{one.get('reason', '')}\t{one.get('message', '')}"
         yield f"  {one['type']}\t{one['status']}\t{changed}\t{why}"
+    yield from quota.of_namespace(described.of_kind(RESOURCE_QUOTA, related))
 
 
 def node(obj: Node, related: Related) -> Lines:
@@ -173,6 +174,10 @@ def _share(pods: Sequence[Pod], what: Which, name: str, whole: Mapping[str, obje
     return f"{amount} ({quantity.per_cent(amount, whole.get(name))}%)"
 
 
+def _of_namespace(obj: Namespace) -> Sequence[Belonging]:
+    return (Belonging(RESOURCE_QUOTA, meta.name(obj)),)
+
+
 def _of_node(node: Node) -> tuple[Belonging, ...]:
     name = meta.name(node)
     return (
@@ -182,6 +187,6 @@ def _of_node(node: Node) -> tuple[Belonging, ...]:
 
 
 DESCRIPTIONS = {
-    NAMESPACE: Description(namespace),
+    NAMESPACE: Description(namespace, _of_namespace),
     NODE: Description(node, _of_node),
 }

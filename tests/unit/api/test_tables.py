@@ -77,6 +77,7 @@ def headers(kind: str) -> str:
         ("ControllerRevision", "NAME CONTROLLER REVISION AGE"),
         ("ServiceCIDR", "NAME CIDRS AGE"),
         ("IPAddress", "NAME PARENTREF"),
+        ("ResourceQuota", "NAME REQUEST LIMIT AGE"),
         ("Role", "NAME CREATED_AT"),
         ("ClusterRole", "NAME CREATED_AT"),
         ("RoleBinding", "NAME ROLE AGE USERS* GROUPS* SERVICEACCOUNTS*"),
