@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import signal
 import stat
 from collections.abc import Iterable, Iterator
@@ -185,21 +186,38 @@ def _remove(base: Path, made: set[Path], *, is_empty: bool) -> None:
     for directory in made - {base}:
         with contextlib.suppress(OSError):  # somebody else's names are in it: it stays
             directory.rmdir()
-    gone = base
     if base in made and is_empty:  # out of the way first: a lab that comes now makes its own
-        gone = base.rename(base.with_name(f".{base.name}.{os.getpid()}"))
-    (gone / _MADE).unlink(missing_ok=True)
-    (gone / _LOCK).unlink()  # last of all: who waits for it sees that it is gone
-    if gone != base:
-        gone.rmdir()
+        _remove_aside(base.rename(base.with_name(f".{base.name}.{secrets.token_hex(8)}")))
+    else:
+        _remove_notes(base)
+
+
+def _remove_aside(gone: Path) -> None:
+    """Whoever looked the base directory up just before may still make a note or a lock in it; he
+    sees that it is not where it was, and nobody else comes here any more."""
+    while True:
+        _remove_notes(gone)
+        try:
+            gone.rmdir()
+        except OSError:
+            if any(entry.name not in (_MADE, _LOCK) for entry in gone.iterdir()):
+                raise
+        else:
+            return
+
+
+def _remove_notes(directory: Path) -> None:
+    (directory / _MADE).unlink(missing_ok=True)
+    (directory / _LOCK).unlink(
+        missing_ok=True
+    )  # last of all: who waits for it sees that it is gone
 
 
 def _drop_locks_of_nobody(base: Path) -> None:
     """A process that was killed leaves the lock of a lab that there is not, or not any more."""
     for path in _made(base):
-        is_lock_of_nobody = path.match(paths.LAB_LOCKS) and not is_lab(paths.lab_of_lock(path))
-        if is_lock_of_nobody and not lock.is_held(path):
-            path.unlink(missing_ok=True)
+        if path.match(paths.LAB_LOCKS) and not is_lab(paths.lab_of_lock(path)):
+            lock.remove_unheld(path)
 
 
 @contextlib.contextmanager

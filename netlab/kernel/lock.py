@@ -63,7 +63,7 @@ def awaited(
     what: str = "",
     create: bool = True,
 ) -> Iterator[None]:
-    """Take the lock, after whoever has it; it may be removed by its holder.
+    """Take the lock, after whoever has it; it may be removed or moved by its holder.
 
     Tells (or says on standard error) who is waited for; `KernelRefused` after `patience` seconds.
     `doing` is said to others, `what` is said to be locked. `FileNotFoundError` when the file's
@@ -73,11 +73,28 @@ def awaited(
         with _opened(path, create=create) as file:
             descriptor = file.fileno()
             _wait(descriptor, path, tell or _note, patience, what or str(path))
-            if os.fstat(descriptor).st_nlink == 0:
-                continue  # its holder removed it: there is another one by now, or none
+            if not _is_at(path, descriptor):
+                continue  # its holder took it away: there is another one by now, or none
             _sign(descriptor, doing)
             yield
             return
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Not by its links: with the directory it was in it may be elsewhere, where nobody looks."""
+    try:
+        there = path.lstat()
+    except OSError:
+        return False
+    return os.path.samestat(there, os.fstat(descriptor))
+
+
+def remove_unheld(path: Path) -> None:
+    """Take the file away, as its holder: of two who wait for it, none is to have it, and the other
+    a new one. Nothing happens when somebody has it, or there is none."""
+    with contextlib.suppress(FileNotFoundError), _opened(path, create=False) as file:
+        if _take(file.fileno()) and _is_at(path, file.fileno()):
+            path.unlink()
 
 
 def make(path: Path) -> None:

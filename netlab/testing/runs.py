@@ -70,7 +70,8 @@ def _left(base: Path, directory: Path) -> None:
         _remove(directory)
         if all(entry.name == _LOCK for entry in base.iterdir()):
             (base / _LOCK).unlink()
-            base.rmdir()
+            with contextlib.suppress(OSError):  # the next one has made himself a lock in it by now
+                base.rmdir()
 
 
 def _remove(directory: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from netlab.kernel import basedir, lablock, lock, paths
+from netlab.kernel import basedir, lablock, lock, netns, paths
 
 pytestmark = pytest.mark.root
 
@@ -157,3 +157,65 @@ def test_an_interrupt_at_any_line_leaves_nothing(base: Path) -> None:
             assert line > 50
             return
     raise AssertionError("it has no end")
+
+
+def _gone_and_come(lab: str) -> None:
+    mount = netns.LabMount(paths.lab_dir(lab))
+    mount.ensure()
+    mount.teardown()
+
+
+@pytest.mark.parametrize("name", [".lock", ".made"])
+def test_who_looked_the_base_up_just_before_it_went_may_still_write_into_it(
+    base: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    removed = basedir._remove_notes
+    late = ["once"]
+
+    def and_one_comes_late(directory: Path) -> None:
+        removed(directory)
+        if directory.name != "run" and late:
+            late.clear()
+            (directory / name).touch()
+
+    monkeypatch.setattr(basedir, "_remove_notes", and_one_comes_late)
+    _gone_and_come("a")
+    assert not late, "the base directory went otherwise than this test thinks"
+    assert list(base.iterdir()) == []
+
+
+def test_two_labs_that_are_the_last_one_each_go_at_the_same_time(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base directory of the one is not yet gone when that of the other goes."""
+    removed = basedir._remove_notes
+    nested = ["once"]
+
+    def another_lab_meanwhile(directory: Path) -> None:
+        if nested:
+            nested.clear()
+            _gone_and_come("b")
+        removed(directory)
+
+    monkeypatch.setattr(basedir, "_remove_notes", another_lab_meanwhile)
+    _gone_and_come("a")
+    assert not nested
+    assert list(base.iterdir()) == []
+
+
+def test_the_lock_of_a_lab_that_went_is_taken_away_by_its_holder_alone(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or who takes it in the moment before has it to himself, and so has the next one."""
+    directory = paths.lab_dir("a")
+    with child_with(directory, dies=True):
+        held, unlink = [], Path.unlink
+
+        def seen(path: Path, missing_ok: bool = False) -> None:
+            if path == paths.lab_lock(directory):
+                held.append(lock.is_held(path))
+            unlink(path, missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", seen)
+        basedir.tidy(base / "run")
+    assert held == [True]

@@ -165,3 +165,38 @@ def test_every_part_but_names_is_private() -> None:
     assert {path.name for path in paths.private(here)} >= {"pods", "locks", "processes", "netns"}
     assert paths.dns(here) not in paths.private(here)
     assert paths.pod(here, "u").parent in paths.private(here)
+
+
+def test_a_lock_that_went_with_its_directory_is_not_the_one_that_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    """Whoever else comes takes the one that is where it was."""
+    base = tmp_path / "run"
+    base.mkdir()
+    waits, has = threading.Event(), threading.Event()
+    has_which = list[bool]()
+
+    def wait() -> None:
+        with lock.awaited(base / "lock", tell=lambda _: waits.set()):
+            has_which.append(lock.is_held(base / "lock"))
+            has.set()
+
+    waiting = threading.Thread(target=wait)
+    with lock.awaited(base / "lock"):
+        waiting.start()
+        assert waits.wait(30)
+        base.rename(tmp_path / "gone")
+        base.mkdir()
+    assert has.wait(30)
+    waiting.join()
+    assert has_which == [True]
+
+
+def test_a_lock_is_taken_away_only_of_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock.remove_unheld(path)
+    with held_elsewhere(path):
+        lock.remove_unheld(path)
+        assert path.exists()
+    lock.remove_unheld(path)
+    assert not path.exists()
