@@ -146,6 +146,21 @@ def test_the_package_holds_nothing_that_only_tests_use():
     assert modules - used == set()
 
 
+_OTHERS_NAMES = re.compile(
+    r'"/proc/[^"]*/(mountinfo|mounts|status|stat|comm|cmdline|environ)"\)\.read_text\(\)'
+)
+
+
+def test_what_tells_names_that_others_gave_is_read_whatever_bytes_they_have():
+    """A process calls itself what it likes, and who mounts something calls it what he likes."""
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in (ROOT / "netlab").rglob("*.py")
+        for match in _OTHERS_NAMES.finditer(path.read_text())
+    ]
+    assert found == []
+
+
 def test_there_are_shell_scripts():
     assert {path.name for path in SCRIPTS} >= {"setup", "demo", "test", "run"}
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from netlab.errors import KernelRefused, UsageError
-from netlab.kernel import files, lock, paths
+from netlab.kernel import files, lock, mountinfo, paths
 
 # Which directories netlab made: labs' own, and of the two base directories those that the last lab
 # is to remove.
@@ -52,11 +52,7 @@ def _labs(base: Path, entries: Iterable[Path]) -> list[Path]:
 
 def labs_mounted() -> list[Path]:
     """The mount points of all labs that this process sees, of whatever base directory."""
-    found = []
-    for line in Path("/proc/thread-self/mountinfo").read_text().splitlines():
-        fields, _, rest = line.partition(" - ")
-        if rest.split(" ")[:2] == ["tmpfs", SOURCE]:
-            found.append(Path(fields.split(" ")[4].encode().decode("unicode_escape")))
+    found = [one.point for one in mountinfo.here() if (one.kind, one.source) == ("tmpfs", SOURCE)]
     return found[::-1]
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netlab.errors import KernelRefused
-from netlab.kernel import files, groupfiles, hierarchies
+from netlab.kernel import files, groupfiles, hierarchies, mountinfo
 from netlab.kernel.hierarchies import Found, GroupHome, HierarchyMount, Lacking, V2Controllers
 
 # A name that is one word: neither a way out of the directory nor a file of the kernel's.
@@ -72,8 +72,7 @@ def detect() -> Found:
 
 def _mounts() -> list[HierarchyMount]:
     """The hierarchies that can be seen: what another mount covers is left out."""
-    text = Path("/proc/thread-self/mountinfo").read_text()
-    return [mount for mount in hierarchies.mounts(text) if _is_seen(mount)]
+    return [mount for mount in hierarchies.mounts(mountinfo.here()) if _is_seen(mount)]
 
 
 def _is_seen(mount: HierarchyMount) -> bool:

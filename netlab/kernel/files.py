@@ -94,6 +94,12 @@ def closing(descriptor: int) -> Iterator[int]:
         os.close(descriptor)
 
 
+def text(path: Path | str) -> str:
+    """What a file of the kernel says: also where it tells names that others gave, which may be of
+    any bytes. Its lines end with newlines alone: a name may have whatever else parts lines."""
+    return os.fsdecode(Path(path).read_bytes())
+
+
 def tell(path: Path | str, text: str, *, below: int | None = None) -> None:
     """Write to a file that the kernel has made: in one write, for it is an interface.
 

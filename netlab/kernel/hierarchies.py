@@ -13,10 +13,12 @@ Source: Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst; proc_pid_mountinf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+
+from netlab.kernel.mountinfo import Mounted
 
 CONTROLLERS = ("memory", "pids", "cpu")
 
@@ -66,24 +68,20 @@ class Lacking(Struct, frozen=True):
 Found = Mapping[str, GroupHome | Lacking]
 
 
-def mounts(mountinfo: str) -> list[HierarchyMount]:
-    """The hierarchies in the text of /proc/PID/mountinfo, in its order."""
-    return list(_mounts(mountinfo))
+def mounts(mounted: Iterable[Mounted]) -> list[HierarchyMount]:
+    """The hierarchies among what is mounted, in its order."""
+    return [
+        HierarchyMount(one.point, _VERSIONS[one.kind], _words(one), one.device, one.root)
+        for one in mounted
+        if one.kind in _VERSIONS
+    ]
 
 
-def _mounts(mountinfo: str) -> Iterator[HierarchyMount]:
-    for line in mountinfo.splitlines():
-        if " - cgroup" not in line:
-            continue
-        before, _, after = line.partition(" - ")
-        fields, (kind, _, options) = before.split(" "), after.split(" ", 2)
-        if kind in ("cgroup", "cgroup2"):
-            major, minor = map(int, fields[2].split(":"))
-            top = Path(fields[4].encode("latin-1").decode("unicode_escape"))
-            words = frozenset((*fields[5].split(","), *options.split(",")))
-            yield HierarchyMount(
-                top, 2 if kind == "cgroup2" else 1, words, (major, minor), fields[3]
-            )
+_VERSIONS = {"cgroup": 1, "cgroup2": 2}
+
+
+def _words(one: Mounted) -> frozenset[str]:
+    return frozenset((*one.options.split(","), *one.own_options.split(",")))
 
 
 def found(

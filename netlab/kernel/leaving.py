@@ -68,9 +68,15 @@ def leaving(directory: Path) -> Iterator[Leaving]:
 
 
 def sweep(directory: Path) -> None:
-    """Let go of those for which a process was killed before it had."""
+    """Let go of those for which a process was killed before it had: by what is mounted, not by the
+    name alone."""
+    for mounted in basedir.labs_mounted():
+        if mounted.parent == directory and mounted.name.startswith(_ASIDE):
+            with contextlib.suppress(KernelRefused):
+                syscalls.unmount(mounted)
     for aside in directory.glob(f"{_ASIDE}*"):
-        _unmount(aside)
+        with contextlib.suppress(OSError):  # it is somebody else's: mounted, not empty, or a file
+            aside.rmdir()
 
 
 def _made(directory: Path) -> Path:

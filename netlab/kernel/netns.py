@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netlab.errors import KernelRefused
-from netlab.kernel import basedir, files, lock, paths, syscalls, userns
+from netlab.kernel import basedir, files, lock, mountinfo, paths, syscalls, userns
 from netlab.kernel.userns import Holders, IdRange
 
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
@@ -293,11 +293,7 @@ def file_systems(directory: Path) -> list[Path]:
 def mounts_beneath(directory: Path) -> list[Path]:
     """Mount points at or below `directory`, deepest first."""
     prefix = f"{directory}/"
-    found = []
-    for line in Path("/proc/thread-self/mountinfo").read_text().splitlines():
-        point = line.split(" ")[4].encode().decode("unicode_escape")
-        if f"{point}/".startswith(prefix):
-            found.append(Path(point))
+    found = [one.point for one in mountinfo.here() if f"{one.point}/".startswith(prefix)]
     return found[::-1]
 
 

@@ -20,6 +20,7 @@ from netlab.kernel import (
     cgroups,
     drops,
     elsewhere,
+    files,
     lablock,
     lock,
     namesakes,
@@ -83,7 +84,7 @@ def privileges() -> Finding:
 
 
 def _effective_capabilities() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in files.text("/proc/self/status").split("\n"):
         if line.startswith("CapEff:"):
             return int(line.split()[1], 16)
     return 0

@@ -413,10 +413,10 @@ def ignores_term(pid: int) -> bool:
     The kernel drops signals to an init that has no handler for them, so waiting is in vain.
     """
     try:
-        text = Path(f"/proc/{pid}/status").read_text()
+        text = files.text(f"/proc/{pid}/status")
     except OSError:
         return False
-    status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    status = dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
     term = 1 << (signal.SIGTERM - 1)
     ignored = bool(int(status["SigIgn"], 16) & term)
     caught = bool(int(status["SigCgt"], 16) & term)

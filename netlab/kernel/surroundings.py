@@ -48,7 +48,11 @@ def init(status: Path = Path("/proc/1/status")) -> Finding:
 
     Who does catches, awaits or ignores the signal that a child has ended; `sleep`, say, does not.
     """
-    fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+    fields = dict(
+        line.split(":\t", 1)
+        for line in status.read_text(errors="replace").split("\n")
+        if ":\t" in line
+    )
     who = f"process 1, {fields['Name']},"
     if any(_has_sigchld(fields[name]) for name in ("SigBlk", "SigIgn", "SigCgt")):
         detail = f"{who} collects what is left to it"

@@ -346,7 +346,7 @@ class ConfinedProgram(Program):
 
 def _started(pid: int) -> int:
     """When a process started, in clock ticks since boot; its id and this are never reused both."""
-    text = Path(f"/proc/{pid}/stat").read_text()
+    text = files.text(f"/proc/{pid}/stat")
     fields = text.rpartition(")")[2].split()
     if fields[0] == "Z":
         raise ProcessLookupError(pid)

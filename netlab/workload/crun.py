@@ -146,7 +146,7 @@ class Crun:
         log = place / "log"
         code = await self._ended(self._spawn(argv, log, ends, groups), _START_SECONDS)
         if code != 0:
-            raise failure(log.read_text() if log.exists() else "", code, program)
+            raise failure(log.read_text(errors="replace") if log.exists() else "", code, program)
 
     def _spawn(
         self,

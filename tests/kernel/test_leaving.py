@@ -87,3 +87,23 @@ def test_where_nothing_can_be_mounted_they_go_one_by_one(lab_dir, places, monkey
     Leaving(lab_dir).add(places)
     assert mounted(lab_dir) == set()
     assert list(lab_dir.glob("leaving-*")) == []
+
+
+def test_only_what_was_left_is_let_go_of(lab_dir, tmp_path):
+    """Not what has such a name by chance, or by somebody's intent."""
+    (lab_dir / "leaving-file").write_text("a")
+    (lab_dir / "leaving-full").mkdir()
+    (lab_dir / "leaving-full" / "one").touch()
+    (lab_dir / "leaving-link").symlink_to(tmp_path)
+    (lab_dir / "leaving-other").mkdir()
+    syscalls.mount("other", lab_dir / "leaving-other", "tmpfs")
+    kept = sorted(lab_dir.glob("leaving-*"))
+    (lab_dir / "leaving-empty").mkdir()
+    those = Leaving(lab_dir)
+    path = paths.namespace(lab_dir, "t.one")
+    os.close(netns.create(path))
+    those.add([path])
+    leaving.sweep(lab_dir)
+    assert mounted(lab_dir) == set()
+    assert sorted(lab_dir.glob("leaving-*")) == kept
+    assert (lab_dir / "leaving-other").is_mount()

@@ -205,6 +205,56 @@ def test_what_ignores_term_is_killed_at_once(lab_dir):
     assert child.poll() == -signal.SIGKILL
 
 
+NAMED_BY_ANY_BYTES = (
+    "import ctypes, signal; ctypes.CDLL(None).prctl(15, b'\\xff) S\\x0b\\xfe\\n'); "
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"
+)
+
+
+def test_what_has_no_readable_name_is_ended_as_all_others(lab_dir):
+    """A process in a pod calls itself what it likes, in any bytes."""
+    mark = netns.owner(lab_dir)
+    assert mark is not None
+    started = process.spawn([sys.executable, "-c", NAMED_BY_ANY_BYTES], owner=mark)
+    name = Path(f"/proc/{started.pid}/comm")
+    deadline = time.monotonic() + 30
+    while not name.read_bytes().startswith(b"\xff") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    while not process.ignores_term(started.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    teardown.teardown(lab_dir, grace=60)
+    assert not alive(started.pid)
+    assert not lab_dir.exists()
+
+
+UNDER_ODD_MOUNTS = r"""
+import os
+from netlab.kernel import cgroups, netns, paths, syscalls, teardown
+from pathlib import Path
+for name in (b"a\fb\fc", b"\xff", "\u2028 \x85".encode(), "\u00fc".encode()):
+    point = Path(os.fsdecode(os.fsencode(os.environ["ODD"]) + b"/" + name))
+    point.mkdir()
+    syscalls.mount("x", point, "tmpfs")
+    netns.LabMount(paths.lab_dir("odd")).ensure()
+    assert len(netns.mounts_beneath(paths.lab_dir("odd"))) == 3
+    cgroups.detect()
+    teardown.teardown(paths.lab_dir("odd"))
+    assert point in netns.mounts_beneath(point.parent)
+"""
+
+
+def test_mount_points_of_any_bytes_are_in_nobodys_way(tmp_path):
+    """Who may mount, as everybody may with FUSE, gives them their names."""
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c"]
+    environment = os.environ | {"ODD": str(odd)}
+    done = subprocess.run(
+        [*command, UNDER_ODD_MOUNTS], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_handles_term_without_ending_is_killed_after_its_grace(lab_dir):
     code = f"import signal, time; {HANDLER}; time.sleep(100)"
     child = process.spawn([sys.executable, "-c", code], owner="44444444")

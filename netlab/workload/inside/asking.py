@@ -148,7 +148,7 @@ def _fs_type(path: str) -> None:
 def _type_of(path: str) -> str:
     """By the mount that holds the path (proc(5), mountinfo)."""
     best, kind = "", ""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n")[:-1]:
         fields, _, rest = line.partition(" - ")
         point = fields.split()[4].replace("\\040", " ")
         if (path + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):

@@ -8,6 +8,7 @@ import pytest
 
 from netlab.kernel import hierarchies
 from netlab.kernel.hierarchies import GroupHome, Lacking, V2Controllers
+from netlab.kernel.mountinfo import parsed
 
 TOP = Path("/sys/fs/cgroup")
 ALL = "cpuset cpu io memory hugetlb pids rdma misc"
@@ -52,7 +53,7 @@ TWO = Path("/cg roups/both")
 
 def found(mountinfo: str, available: str = "", handed_on: str = "", writable: bool = True):
     tree = V2Controllers(frozenset(available.split()), frozenset(handed_on.split()))
-    mounts = hierarchies.mounts(mountinfo)
+    mounts = hierarchies.mounts(parsed(mountinfo))
     return hierarchies.found(mounts, lambda _: tree, lambda _: writable)
 
 
