@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netlab.controllers.controller import Controller, WatchedKind
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind
 from netlab.objects import ipaddresses, meta, sloppy
 from netlab.objects.addresses import canonical
 from netlab.objects.ranges import family
+from netlab.objects.times import parse_time
 from netlab.objects.types import Condition, IPAddress, Service, ServiceCIDR
 
 _READY = "Kubernetes Service CIDR is ready"
@@ -32,7 +33,7 @@ class ServiceCidrs(Controller):
         """ServiceCIDRs, each of which may let another go, and addresses, for those that go."""
         return (
             WatchedKind("ServiceCIDR", self._all_going),
-            WatchedKind("IPAddress", lambda _old, new: () if new else self._going()),
+            WatchedKind("IPAddress", lambda _old, _new: self._going()),
         )
 
     def _all_going(self, _old: ServiceCIDR | None, new: ServiceCIDR | None) -> Iterable[str]:
@@ -86,33 +87,84 @@ class ServiceCidrs(Controller):
 
 
 class HeldAddresses(Controller):
-    """Makes the IPAddress anew that somebody deleted while its Service has the address."""
+    """Puts right what IPAddresses say when somebody has deleted one or changed it, or made one that
+    says something else."""
 
     name = "ipallocator-repair-controller"
     workers = 1
 
+    def __init__(self, context: ControllerContext) -> None:
+        super().__init__(context)
+        self.informers["Service"].add_index(_ADDRESS, _cluster_ips)
+
     def watches(self) -> Sequence[WatchedKind]:
-        """Addresses that went; a moment later it is known whether their Service went with them."""
-        return (WatchedKind("IPAddress", _let_go, delay=1.0),)
+        """Addresses that come, change or go; a moment later it is known what Service does so with
+        them. Those that come as the API server makes them are seldom looked at: nobody who waits
+        until all is settled is to wait for that."""
+        return (
+            WatchedKind("IPAddress", _touched, delay=1.0),
+            WatchedKind("IPAddress", _made_for_a_service, delay=_REQUEST_SECONDS),
+        )
 
     async def reconcile(self, key: str) -> float | None:
-        """Make what the Service of that key lacks."""
-        service = self.informers["Service"].get(key)
-        if service is None or self.informers["Service"].is_going(service):
-            return None
-        for address in _cluster_ips(service):
-            if self.informers["IPAddress"].get(address) is None:
-                await self._make(address, service)
+        """Have the address of that name say which Service has it, and go when none has."""
+        there = self.informers["IPAddress"].get(key)
+        having = self.informers["Service"].by_index(_ADDRESS, key)
+        service = next((one for one in having if not self.informers["Service"].is_going(one)), None)
+        if service is not None:
+            await self._give(key, there, service)
+        elif there is not None and ipaddresses.is_managed(there):
+            return await self._clean_up(there)
         return None
 
-    async def _make(self, address: str, service: Service) -> None:
-        said = f"Cluster IP [{family(address)}]: {address} is not allocated; repairing"
-        self.recorder.warning(service, "ClusterIPNotAllocated", said)
+    async def _give(self, address: str, there: IPAddress | None, service: Service) -> None:
+        ip = f"[{family(address)}]: {address}"
+        if there is None:
+            said = f"Cluster IP {ip} is not allocated; repairing"
+            self.recorder.warning(service, "ClusterIPNotAllocated", said)
+        elif not ipaddresses.is_of(there, service):
+            of = f"Service {meta.key(service)}"
+            said = f"the ClusterIP {ip} for {of} has a wrong reference; repairing"
+            self.recorder.warning(service, "ClusterIPNotAllocated", said)
+        elif ipaddresses.has_labels(there):
+            return
+        if there is not None:
+            await self.informers.delete(there)
         await self.informers.create(ipaddresses.held(address, service))
 
+    async def _clean_up(self, one: IPAddress) -> float | None:
+        """One that is made before its Service may stay for as long as a request may take."""
+        key, name = ipaddresses.holder(one), meta.name(one)
+        if not key:
+            said = f"IPAddress {name} appears to have been modified, not referencing a Service:"
+            self.recorder.warning(one, _NOT_ALLOCATED, f"{said} cleaning up")
+        elif self.informers["Service"].get(key) is not None:
+            said = f"IPAddress: {name} for Service {key} has a wrong reference; cleaning up"
+            self.recorder.warning(one, "IPAddressWrongReference", said)
+        elif (rest := _REQUEST_SECONDS - self._age(one)) > 0:
+            return rest
+        else:
+            said = f"IPAddress: {name} for Service {key} appears to have leaked: cleaning up"
+            self.recorder.warning(one, _NOT_ALLOCATED, said)
+        await self.informers.delete(one)
+        return None
 
-def _let_go(old: IPAddress | None, new: IPAddress | None) -> Iterable[str]:
-    return (ipaddresses.holder(old),) if new is None and old is not None else ()
+    def _age(self, one: IPAddress) -> float:
+        return self.context.clock() - (parse_time(one["metadata"]["creationTimestamp"]) or 0.0)
+
+
+_ADDRESS = "cluster address"
+_NOT_ALLOCATED = "IPAddressNotAllocated"
+_REQUEST_SECONDS = 60.0
+
+
+def _touched(old: IPAddress | None, new: IPAddress | None) -> Iterable[str]:
+    return [meta.name(one) for one in (new or old,) if one and not [*_made_for_a_service(old, new)]]
+
+
+def _made_for_a_service(old: IPAddress | None, new: IPAddress | None) -> Iterable[str]:
+    if old is None and new and ipaddresses.has_labels(new) and ipaddresses.holder(new):
+        yield meta.name(new)
 
 
 def _cluster_ips(service: Service) -> Iterable[str]:

@@ -44,7 +44,18 @@ def is_managed(address: AnyObject) -> bool:
     return meta.labels(address).get(MANAGED_LABEL) == MANAGER
 
 
-def holder(address: IPAddress) -> str:
+def has_labels(address: AnyObject) -> bool:
+    """Whether it is labelled as those are that the API server makes."""
+    of_family = meta.labels(address).get(FAMILY_LABEL) == family(meta.name(address))
+    return of_family and is_managed(address)
+
+
+def is_of(address: AnyObject, service: AnyObject) -> bool:
+    """Whether it says that this Service holds it."""
+    return holder(address) == meta.key(service)
+
+
+def holder(address: AnyObject) -> str:
     """`namespace/name` of the Service that holds it; "" if something else does."""
     parent = address["spec"]["parentRef"]
     if parent.get("group") or parent["resource"] != "services":

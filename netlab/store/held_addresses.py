@@ -31,17 +31,16 @@ class HeldAddresses:
                 self._hold(address, service)
             yield
         except Exception:
-            self.let_go(new)
+            self.let_go(new, service)
             raise
 
-    def let_go(self, addresses: Iterable[str]) -> None:
-        """Remove what no Service has any more. One for which there was no room to say so is removed
-        when the next controller begins."""
+    def let_go(self, addresses: Iterable[str], service: Object) -> None:
+        """Remove what this Service has no more, and not what is somebody else's by now. One for
+        which there was no room to say so is removed later on, by the controller that repairs."""
         for address in addresses:
             there = self._store.get("IPAddress", "", address)
-            if there is not None:
-                with contextlib.suppress(NotSaved):
-                    self._store.remove(there, expected=there["metadata"]["resourceVersion"])
+            if there is not None and ipaddresses.is_of(there, service):
+                self._remove(there)
 
     def repair(self) -> None:
         """Make what a Service in the store lacks, and remove what is of none."""
@@ -50,12 +49,25 @@ class HeldAddresses:
             for address in holding(service).addresses:
                 held.add(address)
                 with contextlib.suppress(NotSaved):
-                    self._hold(address, service)
-        managed = [one for one in self._store.list("IPAddress") if ipaddresses.is_managed(one)]
-        self.let_go(meta.name(one) for one in managed if meta.name(one) not in held)
+                    self._put_right(address, service)
+        for one in self._store.list("IPAddress"):
+            if ipaddresses.is_managed(one) and meta.name(one) not in held:
+                self._remove(one)
+
+    def _put_right(self, address: str, service: Object) -> None:
+        there = self._store.get("IPAddress", "", address)
+        if there is not None and not ipaddresses.is_of(there, service):
+            self._store.remove(there, expected=there["metadata"]["resourceVersion"])
+            there = None
+        if there is None:
+            self._hold(address, service)
 
     def _hold(self, address: str, service: Object) -> None:
-        if self._store.get("IPAddress", "", address) is None:
-            new: Object = {**ipaddresses.held(address, service)}
-            preparation.prepare_create(IP_ADDRESS, new, self._now())
-            self._store.write(new, expected="")
+        """Only what nobody has, which the claim has made sure of."""
+        new: Object = {**ipaddresses.held(address, service)}
+        preparation.prepare_create(IP_ADDRESS, new, self._now())
+        self._store.write(new, expected="")
+
+    def _remove(self, one: Object) -> None:
+        with contextlib.suppress(NotSaved):
+            self._store.remove(one, expected=one["metadata"]["resourceVersion"])

@@ -347,7 +347,7 @@ class Registry(Reader):
         with self._addresses.taken(claim, new):
             stored = self.store.write(new, expected=expected)
         self._services.commit(claim)
-        self._addresses.let_go(claim.before.addresses - claim.after.addresses)
+        self._addresses.let_go(claim.before.addresses - claim.after.addresses, new)
         return stored
 
     def _write_or_end(
@@ -360,7 +360,7 @@ class Registry(Reader):
         last = self.store.remove(_without_deletion(new, old), expected=expected)
         if new["kind"] == "Service":
             self._services.release(old)
-            self._addresses.let_go(holding(old).addresses)
+            self._addresses.let_go(holding(old).addresses, old)
         return last
 
     def _now(self) -> str:

@@ -411,3 +411,30 @@ def test_what_is_stored_is_put_right_at_the_start(make: Any) -> None:
     registry.delete("IPAddress", "", "10.96.0.9")
     store.write({**left, "metadata": {**left["metadata"], "name": "10.96.0.10"}}, expected="")
     assert addresses(Registry(store, make.lab())) == {"10.96.0.9": "web"}
+
+
+OTHER = {"resource": "services", "namespace": "default", "name": "other"}
+
+
+def test_a_service_that_goes_takes_no_others_address_along(registry: Registry, make: Any) -> None:
+    """Somebody deleted its own, and made another of that name."""
+    registry.create(make.service(clusterIP="10.96.0.9"))
+    held = registry.get("IPAddress", "", "10.96.0.9")
+    registry.delete("IPAddress", "", "10.96.0.9")
+    others = {"metadata": {"name": "10.96.0.9"}, "spec": {"parentRef": OTHER}}
+    registry.create({"apiVersion": held["apiVersion"], "kind": "IPAddress", **others})
+    registry.delete("Service", "default", "web")
+    assert addresses(registry) == {"10.96.0.9": "other"}
+    said = refusal(registry, make.service(clusterIP="10.96.0.9"))
+    assert said.endswith("provided IP is already allocated")
+
+
+def test_at_the_start_an_address_says_which_service_has_it(make: Any) -> None:
+    store = Store(None)
+    registry = Registry(store, make.lab())
+    registry.create(make.namespace("default"))
+    registry.create(make.service(clusterIP="10.96.0.9"))
+    held = registry.get("IPAddress", "", "10.96.0.9")
+    registry.delete("IPAddress", "", "10.96.0.9")
+    store.write({**held, "spec": {"parentRef": OTHER}}, expected="")
+    assert addresses(Registry(store, make.lab())) == {"10.96.0.9": "web"}
