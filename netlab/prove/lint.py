@@ -25,6 +25,7 @@ from netlab.prove.steps import (
     Rules,
     Step,
     Translate,
+    Unknown,
     targets,
 )
 
@@ -134,7 +135,8 @@ def _takes_all(step: Step) -> bool:
     ends = isinstance(last, End | Return | Translate | Disguise)
     gone = ends or (isinstance(last, Go) and last.for_good)
     marks = any(isinstance(test, MarkIs | ConnMarkIs) for test in step.tests)
-    sure = step.chance >= 1.0 and not (step.unknown or step.remembers or step.but)
+    clear = not step.unknown and not any(isinstance(one, Unknown) for one in step.actions)
+    sure = step.chance >= 1.0 and clear and not (step.remembers or step.but)
     return gone and sure and not marks
 
 

@@ -92,9 +92,7 @@ class Reader:
         for at, phrase in enumerate(phrases):
             if isinstance(phrase, nft.Idle | nft.Remember):
                 continue
-            if isinstance(phrase, nft.Match | nft.Chance) and any(
-                draft.actions for draft in drafts
-            ):
+            if _asks(phrase) and any(draft.actions for draft in drafts):
                 yield from self._done_before(number, drafts)
                 drafts = [replace(draft, actions=()) for draft in drafts]
             try:
@@ -157,8 +155,6 @@ class Reader:
                 return (_marked(phrase),)
             case nft.NoTrack():
                 return (Untrack(),)
-            case nft.Unknown():
-                return (Unknown(phrase.text),)
         raise _Odd
 
     def _nat(self, phrase: nft.Nat, to: str) -> tuple[Action, ...]:
@@ -273,9 +269,15 @@ def _chooses(phrase: nft.Phrase) -> bool:
     return isinstance(phrase, nft.Nat) and phrase.selector is not None
 
 
+def _asks(phrase: nft.Phrase) -> bool:
+    """Whether it is a condition, known or not."""
+    odd = isinstance(phrase, nft.Unknown) and nft.is_idle(phrase.text)
+    return odd or isinstance(phrase, nft.Match | nft.Chance)
+
+
 def _puzzled(phrase: nft.Phrase, drafts: Sequence[_Draft]) -> Iterator[_Draft]:
     for draft in drafts:
-        if isinstance(phrase, nft.Match):
+        if _asks(phrase):
             yield replace(draft, unknown=(*draft.unknown, phrase.text))
         else:
             yield replace(draft, actions=(*draft.actions, Unknown(phrase.text)))
