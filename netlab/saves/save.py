@@ -101,10 +101,19 @@ class SavedRules(Struct):
 
     @property
     def mode(self) -> ModeName:
-        """kube-proxy's, as far as its chains tell; without any that of most rules."""
+        """That of the rules' texts; of both kinds kube-proxy's."""
         if self.kube_proxys():
             return "nftables"
         return "iptables" if self.ruleset.tables or not self.tables else "nftables"
+
+    @property
+    def proxy_mode(self) -> ModeName | None:
+        """kube-proxy's, whoever lists its rules; None where it has none."""
+        if self.kube_proxys():
+            return "nftables"
+        chains = {name for table in self.ruleset.tables.values() for name in table.chains}
+        chains |= {name for table in self.tables for name in table.chains}
+        return "iptables" if "KUBE-SERVICES" in chains else None
 
 
 class Save(Struct):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from netlab.pathcheck.decode import endpoint
+from netlab.saves.half_listed import is_half
 from netlab.simulation.packet import Doubt, Outcome
 from netlab.simulation.suppositions import END, SOURCE, Case, decisive
 from netlab.trace.predicted import Verdict
@@ -89,7 +90,8 @@ def not_understood(outcomes: Sequence[Outcome], rules: RulesOfSave) -> Iterator[
     for text in dict.fromkeys(text for outcome in outcomes for text in outcome.unknown):
         at = next((rule for rule in rules.all() if text in rule.text), None)
         where = _where(Doubt(text, at.table, at.chain, at.number), rules) if at else ""
-        yield Untold(f"what '{text}' does", where, True)
+        half = ", which nft does not tell" if is_half(text) else ""
+        yield Untold(f"what '{text}' does{half}", where, True)
 
 
 _ASKS_ADDRESS = re.compile(r"(?:^| )-d |\bdaddr(?! type)|--match-set \S+ \S*dst")

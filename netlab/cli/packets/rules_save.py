@@ -99,12 +99,13 @@ def _overview(rules: SavedRules) -> dict[str, Any]:
     chains |= {table.name: len(table.chains) for table in rules.tables}
     return {
         "family": rules.family,
-        "mode": rules.mode,
+        "mode": rules.proxy_mode,
         "tables": [
             {"table": name, "chains": chains[name], "rules": dict(found.most_common())}
             for name, found in writers(rules).items()
         ],
         "services": sorted(services(rules)),
+        "namesLeftOut": rules.mode != rules.proxy_mode == "iptables",
         "notUnderstood": [
             {"line": one.where, "table": one.table, "chain": one.chain, "number": one.number}
             | {"words": one.words, "asks": one.asks}
@@ -118,20 +119,40 @@ _MOST = 10
 
 
 def _lines(name: str, overview: dict[str, Any]) -> Iterator[str]:
-    yield f"{name} ({overview['family']}), kube-proxy in {overview['mode']} mode"
+    mode = overview["mode"]
+    whose = f"kube-proxy in {mode} mode" if mode else "without kube-proxy's rules"
+    yield f"{name} ({overview['family']}), {whose}"
     for table in overview["tables"]:
         whose = ", ".join(f"{who} {count}" for who, count in table["rules"].items())
         yield f"  {table['table']}: {table['chains']} chains; rules of {whose or 'nobody'}"
     services = overview["services"]
-    yield f"  Services: {len(services)}"
+    named = services or not overview["namesLeftOut"]
+    yield f"  Services: {len(services) if named else 'nft leaves their names out'}"
     yield from (f"    {service}" for service in services[:_MOST])
     if len(services) > _MOST:
         yield f"    and {len(services) - _MOST} more"
-    odd = overview["notUnderstood"]
-    yield f"  rules not understood: {len(odd)}"
-    for one in odd[:_MOST]:
-        kind = "asks what is not in a save" if one["asks"] else "does what nobody here knows"
-        yield f"    {one['line']}, {one['table']} {one['chain']} rule {one['number']} {kind}:"
-        yield f"      {one['words']}"
-    if len(odd) > _MOST:
-        yield f"    and {len(odd) - _MOST} more"
+    yield from _odd(overview["notUnderstood"])
+
+
+def _odd(rules: list[dict[str, Any]]) -> Iterator[str]:
+    """Rules that nobody understands, those with the same words together."""
+    yield f"  rules not understood: {len({(one['line'], one['table']) for one in rules})}"
+    kinds: dict[tuple[str, bool], list[dict[str, Any]]] = {}
+    for one in rules:
+        kinds.setdefault((one["words"], one["asks"]), []).append(one)
+    for (words, asks), these in list(kinds.items())[:_MOST]:
+        first, more = these[0], len(these) - 1
+        place = f"{first['line']}, {first['table']} {first['chain']} rule {first['number']}"
+        yield f"    {place}{f' and {more} more' if more else ''} {_lacks(words, asks, more > 0)}:"
+        yield f"      {words}"
+    if len(kinds) > _MOST:
+        yield f"    and {len(kinds) - _MOST} more kinds"
+
+
+def _lacks(words: str, asks: bool, several: bool) -> str:
+    from netlab.saves.half_listed import is_half
+
+    verb = ("ask" if asks else "do") + ("" if several else "s" if asks else "es")
+    if is_half(words):
+        return f"{verb} what nft does not tell"
+    return f"{verb} what {'is not in a save' if asks else 'nobody here knows'}"

@@ -195,6 +195,19 @@ def test_whose_rules_there_are(spoken: Spoken) -> None:
     assert one["line"].endswith("calico.save:30")
 
 
+def test_rules_that_nft_tells_half_are_one_line_for_each_kind(spoken: Spoken) -> None:
+    code, out, err = spoken("rules", "--from-save", SAVES / "recorded" / "docker-nft.json")
+    assert code == 0
+    assert "docker-nft (ipv4), kube-proxy in iptables mode" in out
+    assert "Services: nft leaves their names out" in out
+    (kind,) = [line for line in out.split("(ipv6)")[0].splitlines() if "rule 2 and 5 more" in line]
+    assert kind.endswith(
+        "nat KUBE-SEP-ASJQTN7CAW7LZVUW rule 2 and 5 more do what nft does not tell:"
+    )
+    assert out.split("(ipv6)")[0].count("xt target DNAT") == 1
+    assert "of 39 of its 98 rules" in err
+
+
 @pytest.mark.parametrize(
     "file",
     [DOCKER, TESTS / "oracle/nftables/05-nodeport/expected.nft",
