@@ -68,7 +68,7 @@ def run(
     for a non-zero exit. A program still running after `timeout` seconds is killed: that always
     raises.
     """
-    process = _start(argv, netns, {**_environment(argv[0], netns), **(env or {})})
+    process = _start(argv, netns, {**environment(argv[0], netns), **(env or {})})
     with process:
         try:
             stdout, stderr = process.communicate(input, timeout)
@@ -84,7 +84,8 @@ def run(
     return Completed(stdout, stderr, process.returncode)
 
 
-def _environment(program: str, netns: int | Path | None) -> dict[str, str]:
+def environment(program: str, netns: int | Path | None) -> dict[str, str]:
+    """What a program is given that runs in a namespace."""
     environment = {**os.environ, "PATH": search_path(), "LC_ALL": "C"}
     if _is_iptables(program):
         environment["XTABLES_LOCKFILE"] = _xtables_lock(netns)

@@ -21,7 +21,7 @@ class Readings(Struct, frozen=True):
     retransmissions: Mapping[str, int]
     unreachable: Mapping[str, int]
     tracked: Mapping[str, tuple[int, int]]
-    refusals: Mapping[str, int] | None
+    refusals: Mapping[str, int]
     queries: Mapping[str, int]
 
 
@@ -41,8 +41,8 @@ class NodeGlance(Struct, frozen=True):
 class Glance(Struct, frozen=True):
     """`time` is of its end; `seconds` since the beginning; `interval` how long it was. Of Services
     those that had connections, and those that refused some (packets a second, by name); how many
-    others there are. `refusals` is None where rules count none. Retransmissions are a second, by
-    place; `queries` a second, by DNS server; `lost` are events, since the beginning, by node."""
+    others there are. Retransmissions are a second, by place; `queries` a second, by DNS server;
+    `lost` are events, since the beginning, by node."""
 
     time: float
     seconds: float
@@ -51,7 +51,7 @@ class Glance(Struct, frozen=True):
     silent: int
     nodes: tuple[NodeGlance, ...]
     retransmissions: Mapping[str, float]
-    refusals: Mapping[str, float] | None
+    refusals: Mapping[str, float]
     queries: Mapping[str, float]
     lost: Mapping[str, int]
 
@@ -62,7 +62,7 @@ class Glance(Struct, frozen=True):
             "seconds": round(self.seconds, 3),
             "interval": round(self.interval, 3),
             "services": [self._service(one) for one in self.services],
-            "refusalsPerSecond": _rounded(self.refusals) if self.refusals is not None else None,
+            "refusalsPerSecond": _rounded(self.refusals),
             "nodes": [_node(one) for one in self.nodes],
             "retransmissionsPerSecond": _rounded(self.retransmissions),
             "dnsQueriesPerSecond": _rounded(self.queries),
@@ -132,7 +132,6 @@ def glance(
     sent_again = {
         name: number / interval for name, number in readings.retransmissions.items() if number
     }
-    refused = readings.refusals
     return Glance(
         time=time,
         seconds=seconds,
@@ -141,12 +140,10 @@ def glance(
         silent=_silent(world, services),
         nodes=tuple(_nodes(world, by_node, readings, interval)),
         retransmissions=sent_again,
-        refusals=None if refused is None else {
-            name: number / interval for name, number in refused.items() if number
-        },
+        refusals={name: number / interval for name, number in readings.refusals.items() if number},
         queries={name: number / interval for name, number in readings.queries.items()},
         lost=dict(lost),
-    )  # fmt: skip
+    )
 
 
 def _silent(world: World, services: Sequence[ServiceCount]) -> int:

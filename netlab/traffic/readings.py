@@ -17,6 +17,7 @@ from netlab.pathcheck.decode import split
 from netlab.pathcheck.world import Place, World
 from netlab.traffic import refusals
 from netlab.traffic.glance import Readings
+from netlab.traffic.nft_refusals import NftRefusals
 
 _DNS = "kube-system/kube-dns"
 
@@ -28,6 +29,7 @@ class Meters:
         self._lab = lab
         self._before: dict[str, Counters] = {}
         self._refused: dict[str, Counter[str]] = {}
+        self._nft: dict[str, tuple[tuple[int, int], NftRefusals]] = {}
         self._dns: dict[str, tuple[tuple[int, int], DnsQueries]] = {}
         self._has_begun = False
 
@@ -37,13 +39,15 @@ class Meters:
     def __exit__(self, *_: object) -> None:
         for server in list(self._dns):
             self._forget(server)
+        for node in list(self._nft):
+            self._let_go(node)
 
     def read(self, world: World) -> Readings:
         """What was counted since the last time; the first time, of what is there since, nothing."""
         now = dict(_counters(world))
         before, self._before = self._before, now
         queries = self._queries(world)
-        refused = self._refusals(world) if refusals.are_counted(self._lab) else None
+        refused = self._refusals(world)
         self._has_begun = True
         return Readings(
             retransmissions=_grown(before, now, "retransmissions"),
@@ -63,14 +67,33 @@ class Meters:
         wanted = _somebody_has_no_endpoints(world)
         for name, place in world.places.items():
             if place.role != "node" or not (wanted or self._refused.get(name)):
+                self._let_go(name)
                 continue
             with contextlib.suppress(NetlabError, OSError):  # it went meanwhile
                 assert isinstance(place.netns, Path)
-                now = refusals.refusals(self._lab, place.netns)
+                now = self._refused_on(name, place.netns)
                 if self._has_begun:  # rules that came since began to count at 0
                     found += refusals.more(self._refused.get(name, Counter()), now)
                 self._refused[name] = now
         return found
+
+    def _refused_on(self, node: str, netns: Path) -> Counter[str]:
+        """Since its rules are there, or our table beside them."""
+        if self._lab.proxy_mode == "iptables":
+            return refusals.refusals(self._lab, netns)
+        namespace = identity(netns)
+        if node in self._nft and self._nft[node][0] != namespace:
+            self._let_go(node)
+        if node not in self._nft and namespace:
+            families = tuple(refusals.version(each) for each in self._lab.ip_families)
+            self._nft[node] = namespace, NftRefusals(netns, families)
+        return self._nft[node][1].refusals() if node in self._nft else Counter()
+
+    def _let_go(self, node: str) -> None:
+        """Of its table, which has to be there for as long as somebody follows its elements."""
+        if node in self._nft:
+            self._nft.pop(node)[1].close()
+            self._refused.pop(node, None)
 
     def _queries(self, world: World) -> dict[str, int]:
         servers = dict(_servers(world))

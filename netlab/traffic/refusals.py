@@ -1,7 +1,7 @@
 """How many packets a node's rules have refused, by Service.
 
-kube-proxy's iptables mode counts what it rejects for want of endpoints. Its nftables mode rejects
-by a verdict map, which counts nothing.
+kube-proxy's iptables mode counts what it rejects for want of endpoints; its nftables mode, by
+`nft_refusals`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,6 @@ from netlab.proxy.iptables.read import Variant, host_variant, read
 _REFUSES = re.compile(r'--comment "(?P<port>[A-Za-z0-9./:-]+) has no endpoints" .*-j REJECT\b')
 
 
-def are_counted(lab: Lab) -> bool:
-    """Whether the lab's rules count them."""
-    return lab.proxy_mode == "iptables"
-
-
 def refusals(lab: Lab, netns: Path) -> Counter[str]:
     """By `namespace/name:port`, since the rules are there; of Services that have endpoints again,
     nothing is left."""
@@ -30,9 +25,13 @@ def refusals(lab: Lab, netns: Path) -> Counter[str]:
     variant: Variant = "nft" if written == "nft" else "legacy"
     found = Counter[str]()
     for family in lab.ip_families:
-        version: Family = "ipv4" if family == "IPv4" else "ipv6"
-        found += counted(read(netns, variant, version, table="filter"))
+        found += counted(read(netns, variant, version(family), table="filter"))
     return found
+
+
+def version(family: str) -> Family:
+    """`ipv4` of a Service's `IPv4`."""
+    return "ipv4" if family == "IPv4" else "ipv6"
 
 
 def more(before: Counter[str], now: Counter[str]) -> Counter[str]:

@@ -86,7 +86,7 @@ def _services(glance: Glance, width: int) -> Iterator[str]:
         for each, end in zip(one.endpoints, ends, strict=True):
             yield _endpoint(each, end, glance, columns, room)
     told = {_port_name(one) for one in glance.services}
-    for name in sorted(set(glance.refusals or ()) - told):
+    for name in sorted(set(glance.refusals) - told):
         yield _cut(name, width)
         yield from _refusal(glance, name, width)
     if glance.silent:
@@ -118,7 +118,7 @@ def _port_name(one: ServiceCount) -> str:
 
 
 def _refusal(glance: Glance, name: str, width: int) -> Iterator[str]:
-    rate = (glance.refusals or {}).get(name)
+    rate = glance.refusals.get(name)
     if rate:
         yield _cut(f"! no endpoints: {_rate(rate)} packets/s refused", width)
 

@@ -119,7 +119,7 @@ def test_loss_is_said_first() -> None:
 
 
 def test_nothing_yet() -> None:
-    found = lines(glance(services=(), refusals=None, silent=1, queries={}), 80)
+    found = lines(glance(services=(), refusals={}, silent=1, queries={}), 80)
     assert "1 Service without connections" in found
     assert not any("DNS" in line for line in found)
 
@@ -151,4 +151,4 @@ def test_as_json() -> None:
     assert told["nodes"][0]["conntrack"] == 319
     assert told["nodes"][1]["retransmissionsPerSecond"] is None
     assert told["dnsQueriesPerSecond"]["kube-system/coredns-1"] == 8.0
-    assert glance(refusals=None).json()["refusalsPerSecond"] is None
+    assert glance(refusals={}).json()["refusalsPerSecond"] == {}
