@@ -268,7 +268,7 @@ def _end(story: Story) -> Iterator[str]:
         if journey.outcome in ("refused", "unreachable"):
             yield f"  and refused there: {journey.note}"
     elif journey.outcome in ("refused", "unreachable"):
-        yield f"refused {_until(story)}: {journey.note}"
+        yield f"refused {_until(story)}" + (f": {journey.note}" if journey.note else "")
     elif off := [cause for cause in story.causes if cause.reason == "HairpinOff"]:
         port = next(hop for hop in journey.hops if hop.place in off[0].nodes)
         yield f"lost at the bridge port {port.ifname} of {port.place}: hairpin is off"
