@@ -169,7 +169,6 @@ def _observe(
     passed = [sender, *(hop.place for hop in went.hops)]
     ours = _Ours(probe, sightings)
     met = tuple(_ordered(told, nodes, find, ours, passed))
-    met = tuple(_once(met)) if watch.goes_on else met
     evidence = Evidence(
         way_back(probe, sender, sightings.copies(probe), sightings.all, tracked),
         tracked,
@@ -188,16 +187,6 @@ def _is_its(went: Journey) -> bool:
     if went.probe.proto in ("tcp", "sctp") or went.delivered is None:
         return went.outcome != "reachable"
     return went.outcome in ("refused", "unreachable")
-
-
-def _once(passages: Iterable[Passage]) -> Iterator[Passage]:
-    """The first at each chain of those with the same ends."""
-    known = set()
-    for one in passages:
-        where = (one.place, one.table, one.chain, one.source, one.destination)
-        if where not in known:
-            known.add(where)
-            yield one
 
 
 def _numbered(probe: ProbePacket, seen: Iterable[Observation]) -> ProbePacket:

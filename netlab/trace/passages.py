@@ -71,8 +71,10 @@ def passages(
     is_ours: Callable[[CapturedPacket], bool | None],
 ) -> list[Passage]:
     """All passages at a place, in their order. `is_ours` says of a packet whether it is a reply,
-    and None of one that is no business of ours."""
+    and None of one that is no business of ours. One that is sent again, because nobody answered,
+    passes the same hooks again: that is left out. (In a loop it has fewer hops left each time.)"""
     found: list[Passage] = []
+    known: set[object] = set()
     for group in _groups(events):
         first = group[0]
         packet = decode(first.header + first.transport)
@@ -80,6 +82,11 @@ def passages(
         if packet is None or reply is None or first.table.startswith(TABLE):
             continue
         family = FAMILIES.get(first.family, str(first.family))
+        ends = (packet.source, packet.destination, first.iif, first.oif, _hops_left(first.header))
+        once = (family, first.table, first.chain, ends)
+        if once in known:
+            continue
+        known.add(once)
         found.append(
             Passage(
                 place=place,
@@ -98,6 +105,11 @@ def passages(
             )
         )
     return found
+
+
+def _hops_left(header: bytes) -> int:
+    """IPv4's time to live, IPv6's hop limit."""
+    return header[8] if header[0] >> 4 == 4 else header[7]
 
 
 def _groups(events: Iterable[TraceEvent]) -> list[list[TraceEvent]]:

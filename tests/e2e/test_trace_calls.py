@@ -101,6 +101,13 @@ def test_a_real_connection_and_its_answer(lab: Machine) -> None:
     trace(lab, "box", "pod/near:81", "--http", "/", "--expect", "delivered", code=1)
 
 
+def test_a_connection_that_nobody_answers_is_begun_more_than_once(lab: Machine) -> None:
+    """The packet that is sent again after a second is none that the rules did not foresee."""
+    told = trace(lab, "box", "web:81", "--http", "/")
+    assert re.search(r"^kernel and simulator agree in all \d+ rules$", told, re.M), told
+    assert "GET /: connection timed out, after " in told
+
+
 def test_as_much_is_told_of_a_connection_as_is_asked_for(lab: Machine) -> None:
     answered = re.compile(r"^GET / → HTTP/1.1 200 OK from default/", re.M)
     brief = trace(lab, "box", "web:80", "--http", "/", "--summary", "--why-not", "svc/none")

@@ -10,10 +10,10 @@ from netlab.pathcheck.decode import CapturedPacket
 from netlab.trace.passages import MetRule, passages
 
 
-def header(src: str, dst: str) -> bytes:
+def header(src: str, dst: str, hops: int = 64, number: int = 1) -> bytes:
     """An IPv4 header of a TCP packet."""
     addresses = socket.inet_aton(src) + socket.inet_aton(dst)
-    return struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0) + addresses
+    return struct.pack("!BBHHHBBH", 0x45, 0, 40, number, 0, hops, 6, 0) + addresses
 
 
 SYN = struct.pack("!HHIIBBHHH", 4000, 80, 7, 0, 0x50, 2, 0, 0, 0)[:20]
@@ -81,3 +81,13 @@ def test_an_end_of_a_chain_is_no_rule() -> None:
     events = [event(1, "X", 0, header=head, transport=SYN), event(1, "X", 3)]
     (found,) = passages("n1", events, {}, find, ours)
     assert [rule.number for rule in found.rules] == [3]
+
+
+def test_what_is_sent_again_is_told_once_and_what_goes_round_each_time() -> None:
+    """A SYN that nobody answered goes again after a second, and meets no rule of nat."""
+    first, again = header("10.0.0.1", "10.0.0.2"), header("10.0.0.1", "10.0.0.2", number=2)
+    back = header("10.0.0.1", "10.0.0.2", hops=63)
+    heads = [(1, first), (2, again), (3, back)]
+    events = [event(one, "FORWARD", one, header=head, transport=SYN, iif=2) for one, head in heads]
+    found = passages("n1", events, {}, find, ours)
+    assert [one.rules[0].number for one in found] == [1, 3]
