@@ -140,6 +140,13 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
     return by_fold[close[0]] if close else None
 
 
+def other_namespace(name: str, known: Iterable[str]) -> str:
+    """The first namespace that has an object of that name, of these `namespace/name`; "" for none:
+    who leaves the namespace out means one of his own."""
+    spaces = (space for space, _, each in (one.partition("/") for one in known) if each == name)
+    return min(spaces, default="")
+
+
 def _sibling(word: str, other: str) -> bool:
     """`worker9` and `worker002` differ in their numbers alone: who types one means no other.
     `worker02` may be a mistyped `worker002`."""

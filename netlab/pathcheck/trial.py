@@ -17,8 +17,8 @@ from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.kinds.workloads import REPLICA_SET
 from netlab.objects.loadbalancing import ingress_ips
-from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck
-from netlab.objects.problems import did_you_mean
+from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck, Target
+from netlab.objects.problems import did_you_mean, other_namespace
 from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck import spread
 from netlab.pathcheck.decode import endpoint, split
@@ -175,12 +175,20 @@ def _of_version(addresses: Sequence[str], check: PathCheck, whose: str) -> str:
     return alike[0]
 
 
+def _meant(target: Target, world: World) -> str:
+    if space := other_namespace(target.service, world.services):
+        return f"one is in namespace {space}: -n {space}, or svc/{space}/{target.service}"
+    here = [one for one in world.services.values() if meta.namespace(one) == target.namespace]
+    meant = did_you_mean(target.service, map(meta.name, here))
+    return f"did you mean {meant}?" if meant else "netlab get services -A"
+
+
 def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
     target = check.target
     key = f"{target.namespace}/{target.service}"
     service = world.services.get(key)
     if service is None:
-        raise CannotRun(f"there is no Service {key}", hint="see `netlab get services -A`")
+        raise CannotRun(f"there is no Service {key}", hint=_meant(target, world))
     protocol, port, spec = _protocol(target.protocol), NO_PORT, meta.spec(service)
     if protocol.has_ports:
         port = _port(key, service, check)

@@ -12,7 +12,7 @@ from netlab.errors import UsageError
 from netlab.objects import meta
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.pathcheck import Expectation, PathCheck, Protocol, Sender, SenderKind, Target
-from netlab.objects.problems import did_you_mean
+from netlab.objects.problems import did_you_mean, other_namespace
 from netlab.objects.types import Service
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.world import World
@@ -124,7 +124,8 @@ def sender_of(word: str, world: World, namespace: str) -> Sender:
     if kind == SELECTOR or (kind in _PODS and is_selector(name)):
         return Sender("pod", any_of(name, world, namespace), namespace)
     if slash and kind in _SENDERS:
-        return Sender(_SENDERS[kind], name, namespace)
+        space, slash, rest = name.partition("/")
+        return Sender(_SENDERS[kind], rest if slash else name, space if slash else namespace)
     key = word if slash else f"{namespace}/{word}"
     for name, one in ((word, world.places.get(word)), (key, world.places.get(key))):
         if one is not None and one.role == "pod":
@@ -132,10 +133,14 @@ def sender_of(word: str, world: World, namespace: str) -> Sender:
             return Sender("pod", pod, space)
         if one is not None and one.role in ("node", "client"):
             return Sender("node" if one.role == "node" else "client", name, namespace)
-    known = [name.removeprefix(f"{namespace}/") for name in world.places]
-    meant = did_you_mean(word, known)
-    hint = f"did you mean {meant}?" if meant else "netlab get pods -A; netlab status"
-    raise UsageError(f"there is no pod, node or client {word}", hint=hint)
+    raise UsageError(f"there is no pod, node or client {word}", hint=_meant(word, world, namespace))
+
+
+def _meant(word: str, world: World, namespace: str) -> str:
+    if space := other_namespace(word, world.places):
+        return f"one is in namespace {space}: {space}/{word}"
+    meant = did_you_mean(word, [name.removeprefix(f"{namespace}/") for name in world.places])
+    return f"did you mean {meant}?" if meant else "netlab get pods -A; netlab status"
 
 
 def _target(word: str, sender: Sender, world: World, namespace: str, protocol: Protocol) -> Target:
@@ -145,6 +150,11 @@ def _target(word: str, sender: Sender, world: World, namespace: str, protocol: P
     name, port = _port(rest)
     if kind == SELECTOR or (kind in _PODS and is_selector(name)):
         kind, name = "pod", any_of(name, world, namespace)
+    elif "/" in name:
+        namespace, _, name = name.partition("/")
+    elif kind in (*_SERVICE, *_LOAD_BALANCERS) and "." in name:  # as DNS has it: no name has dots
+        name, _, space = name.partition(".")
+        namespace = space.partition(".")[0]
     if kind in _LOAD_BALANCERS:
         return Target(
             service=name, namespace=namespace, port=port, protocol=protocol, by="loadBalancer"

@@ -18,6 +18,7 @@ WORLD = World(
         "laptop": Place("laptop", "client", Path("l"), ("172.16.0.9",)),
         "default/box": Place("default/box", "pod", Path("b"), ("10.244.1.2",), node="n1"),
         "town/box": Place("town/box", "pod", Path("t"), ("10.244.1.3",), node="n1"),
+        "town/till": Place("town/till", "pod", Path("i"), ("10.244.1.4",), node="n1"),
     },
     pods={
         "default/box": {  # type: ignore[dict-item]
@@ -50,6 +51,8 @@ def ends(sender: str, target: str, namespace: str = "default") -> tuple[Sender, 
         ("box", "town", Sender("pod", "box", "town")),
         ("town/box", "default", Sender("pod", "box", "town")),
         ("pod/box", "town", Sender("pod", "box", "town")),
+        ("pod/town/box", "default", Sender("pod", "box", "town")),
+        ("deploy/town/web", "default", Sender("deployment", "web", "town")),
         ("deploy/web", "town", Sender("deployment", "web", "town")),
         ("n1", "default", Sender("node", "n1")),
         ("node/n1", "default", Sender("node", "n1")),
@@ -72,6 +75,10 @@ def test_senders(word: str, namespace: str, sender: Sender) -> None:
         ("web:80", Target(service="web", port=80, by="name")),
         ("web.town:80", Target(service="web", namespace="town", port=80, by="name")),
         ("web.town.svc.cluster.local", Target(service="web", namespace="town", by="name")),
+        ("svc/town/web:80", Target(service="web", namespace="town", port=80)),
+        ("svc/web.town:http", Target(service="web", namespace="town", port="http")),
+        ("svc/web.town.svc.cluster.local", Target(service="web", namespace="town")),
+        ("pod/town/box:80", Target(pod="box", namespace="town", port=80)),
         ("pod/box:8080", Target(pod="box", port=8080)),
         ("node/n1:30080", Target(node="n1", node_port=30080)),
         ("10.96.0.10:53", Target(address="10.96.0.10", port=53)),
@@ -134,6 +141,9 @@ def test_words_that_mean_nothing() -> None:
     with pytest.raises(UsageError, match="there is no pod, node or client bax") as raised:
         ends("bax", "svc/web")
     assert raised.value.hint == "did you mean box?"
+    with pytest.raises(UsageError, match="there is no pod, node or client till") as raised:
+        ends("till", "svc/web")
+    assert raised.value.hint == "one is in namespace town: town/till"
     with pytest.raises(UsageError, match="nobody knows what thing/web is"):
         ends("box", "thing/web")
 
