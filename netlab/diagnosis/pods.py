@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from netlab.diagnosis import probes
 from netlab.diagnosis.facts import Cause, Facts, count, listed
 from netlab.objects import meta
 from netlab.objects.addresses import join_host_port
@@ -27,6 +28,7 @@ _STATUSES: tuple[tuple[str, Statuses], ...] = (
     ("init container", "initContainerStatuses"),
     ("container", "containerStatuses"),
 )
+_OF_PROBES = ("ReadinessProbeFails", "StartupProbeFails")
 _OF_NODES = ("NodeOff", "NodeNotReady")
 _UNSETTLED = ("ContainerCreating", "PodInitializing")
 
@@ -36,15 +38,20 @@ def not_ready(pods: Sequence[Pod], total: int, facts: Facts) -> Iterator[Cause]:
     by_reason: dict[tuple[str, str], list[Pod]] = {}
     for pod in pods:
         by_reason.setdefault(why_not_ready(pod, facts), []).append(pod)
+    remedies = {
+        why: _remedy(those[0], facts) for why, those in by_reason.items() if why[0] in _OF_PROBES
+    }
     several = sorted(by_reason.items(), key=lambda entry: -len(entry[1]))
     for (reason, text), those in several[:_MOST_REASONS]:
         names = tuple(map(meta.name, those))
         nodes = tuple(sorted({str(meta.spec(pod).get("nodeName")) for pod in those}))
+        mended = remedies.get((reason, text), "")
         yield Cause(
             reason,
             f"{_share(len(names), total)}, {text}",
             nodes=nodes if reason in _OF_NODES else (),
             pods=names,
+            remedy=mended,
         )
     rest = [meta.name(pod) for _, those in several[_MOST_REASONS:] for pod in those]
     if rest:
@@ -72,7 +79,7 @@ def why_not_ready(pod: Pod, facts: Facts) -> tuple[str, str]:
         return "PodsTerminating", "terminating"
     if not meta.spec(pod).get("nodeName"):
         return "PodsUnscheduled", f"not scheduled: {_unscheduled(pod)}"
-    for reason, text in (*_containers(pod), *_sandbox(pod, facts), *_probes(pod, facts)):
+    for reason, text in (*_containers(pod), *_sandbox(pod, facts), *_by_probes(pod, facts)):
         return reason, f"not ready: {text}"
     return "PodsNotReady", f"not ready: {_condition_text(pod)}"
 
@@ -143,18 +150,31 @@ def _running(pod: Pod) -> bool:
     return bool(states) and all("running" in state for state in states)
 
 
-def _probes(pod: Pod, facts: Facts) -> Iterator[tuple[str, str]]:
+def _by_probes(pod: Pod, facts: Facts) -> Iterator[tuple[str, str]]:
     """The last failure of a readiness or startup probe."""
     if not _running(pod):
         return
-    for event in reversed(facts.events_of(pod, "Unhealthy")):
-        found = _PROBE.match(str(event.get("message") or "").replace("\n", " "))
-        if found:
-            failure = _failure(_without_address(found[2], pod))
-            yield f"{found[1]}ProbeFails", f"{found[1].lower()} probe {failure}"
-            return
+    if (found := _last_failure(pod, facts)) is not None:
+        kind, said = found
+        deaf = probes.refused(said, pod, facts)
+        failure = f"failed: {deaf}" if deaf else _failure(_without_address(said, pod))
+        yield f"{kind}ProbeFails", f"{kind.lower()} probe {failure}"
+        return
     if any(container.get("readinessProbe") for container in meta.spec(pod).get("containers") or []):
         yield "ReadinessProbeFails", "readiness probe has not succeeded yet"
+
+
+def _last_failure(pod: Pod, facts: Facts) -> tuple[str, str] | None:
+    """(Readiness or Startup, what the probe met)."""
+    for event in reversed(facts.events_of(pod, "Unhealthy")):
+        if found := _PROBE.match(str(event.get("message") or "").replace("\n", " ")):
+            return found[1], found[2]
+    return None
+
+
+def _remedy(pod: Pod, facts: Facts) -> str:
+    found = _last_failure(pod, facts)
+    return probes.remedy(found[1], found[0], pod, facts) if found is not None else ""
 
 
 def _without_address(message: str, pod: Pod) -> str:

@@ -11,6 +11,7 @@ from netlab.diagnosis.facts import (
     count,
     label,
     listed,
+    ports,
     protocol_of,
 )
 from netlab.diagnosis.remedies import describe
@@ -110,9 +111,22 @@ def remedy(
     mine = [one for one in found if one.protocol == protocol_of(port)]
     if any(one.port == number and not _public(one) for one in mine):
         return describe("pod", pod) + "    # its program is to listen on 0.0.0.0 (or ::)"
-    there = {one.port for one in mine if _public(one)}
+    there = public_ports(protocol_of(port), found)
+    others = {one.protocol for one in found if one.port == number and _public(one)}
+    if others and not mine and _is_alone(service, port):
+        return set_target_port(service, {**port, "protocol": others.pop()}, number)
     only = there.pop() if len(there) == 1 and number not in there else None
     return set_target_port(service, port, only) if only is not None else ""
+
+
+def _is_alone(service: Service, port: ServicePort) -> bool:
+    """Whether the number says which port of the Service is meant: a patch goes by that."""
+    return sum(one["port"] == port["port"] for one in ports(service)) == 1
+
+
+def public_ports(protocol: str, found: Iterable[ListeningSocket]) -> set[int]:
+    """Those that are listened on for others, too."""
+    return {one.port for one in found if one.protocol == protocol and _public(one)}
 
 
 def nobody_listens(
@@ -131,8 +145,7 @@ def nobody_listens(
     elif other := {one.protocol for one in found if one.port == number}:
         mine, but = f"{number}/{protocol}", [f"{number}/{kind}" for kind in sorted(other)]
     else:
-        same = {one.port for one in found if one.protocol == protocol and _public(one)}
-        but = [str(port) for port in sorted(same)]
+        but = [str(port) for port in sorted(public_ports(protocol, found))]
     return f"nothing listens on {mine}" + (f" (but on {listed(but)})" if but else "")
 
 

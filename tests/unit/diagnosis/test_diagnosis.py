@@ -819,3 +819,56 @@ def test_a_node_that_is_off() -> None:
     [cause] = causes(service(), Facts(pods=[pod(ready=False)], nodes=[off]))
     assert str(cause) == "1 pod matches, not ready: node w1 is switched off"
     assert remedy(cause, "web", "default") == "sudo netlab node start w1"
+
+
+ELSEWHERE = [ListeningSocket("TCP", 80), ListeningSocket("TCP", 9, "127.0.0.1")]
+
+
+def refusing(probe: Object, **owner: Any) -> Facts:
+    """A pod of a Deployment whose probe asks a port on which it does not listen."""
+    mine = pod(ready=False, containers=[{**RUNNING}], **owner)
+    mine["spec"]["containers"] = [{"name": "c", "ports": [{"name": "up", "containerPort": 81}],
+                                   "readinessProbe": probe}]  # fmt: skip
+    said = "Readiness probe failed: dial tcp 10.244.1.3:81: connect: connection refused"
+    made = {"kind": "ReplicaSet", "metadata": named("web-1"), "spec": {}}
+    made["metadata"]["ownerReferences"] = [{"controller": True, "uid": "default/web"}]
+    return Facts(
+        pods=[mine],  # type: ignore[list-item]
+        events=[event(mine, "Unhealthy", said)],  # type: ignore[list-item]
+        workloads=[workload(), made],  # type: ignore[list-item]
+        listeners=lambda _: ELSEWHERE,
+    )
+
+
+@pytest.mark.parametrize("port", [81, "up"])
+def test_a_probe_that_asks_where_nobody_listens(port: int | str) -> None:
+    known = refusing({"httpGet": {"port": port}}, ownerReferences=[
+        {"controller": True, "uid": "default/web-1"}])  # fmt: skip
+    (cause,) = causes(service(), known)  # type: ignore[arg-type]
+    assert str(cause) == (
+        "1 pod matches, not ready: readiness probe failed: nothing listens on 81 (but on 80)"
+    )
+    assert cause.remedy == (
+        'netlab patch deployment web -p \'{"spec":{"template":{"spec":{"containers":'
+        '[{"name":"c","readinessProbe":{"httpGet":{"port":80}}}]}}}}\''
+    )
+    alone = refusing({"tcpSocket": {"port": port}})
+    (cause,) = causes(service(), alone)  # type: ignore[arg-type]
+    assert cause.remedy == ""  # a pod's own probes cannot be changed
+
+
+def test_a_port_of_the_other_protocol() -> None:
+    mine = pod()
+    udp = service(ports=[{"name": "x", "port": 80, "protocol": "UDP"}])
+    known = Facts(
+        pods=[mine],  # type: ignore[list-item]
+        slices=[slice_(endpoint(), ports=[{"name": "x", "port": 80, "protocol": "UDP"}])],  # type: ignore[list-item]
+        listeners=lambda _: ELSEWHERE,
+    )
+    (cause,) = causes(udp, known)  # type: ignore[arg-type]
+    assert cause.remedy == (
+        'netlab patch svc web -p \'{"spec":{"ports":[{"port":80,"protocol":"TCP",'
+        '"targetPort":80}]}}\''
+    )
+    udp["spec"]["ports"].append({"name": "y", "port": 80, "protocol": "TCP"})
+    assert causes(udp, known)[0].remedy == ""  # type: ignore[arg-type]
