@@ -105,10 +105,13 @@ def _taken_up_again(node: str) -> str:
     return f"netlab annotate node {node} {HANDS_OFF}-    # netlab puts all back"
 
 
-def network(there: Iterable[InForce]) -> Iterator[Cause]:
-    """Sysctls that are off, links that are down, routes that are gone."""
+def network(there: Iterable[InForce], *, filtered: bool = True) -> Iterator[Cause]:
+    """Sysctls that are off, links that are down, routes that are gone. `filtered`: the packet may
+    have been dropped for where it came from, which is done in silence."""
     for one in there:
         for setting in one.settings:
+            if setting.name.endswith(".rp_filter") and not filtered:
+                continue
             text = f"sysctl {setting.name} is {setting.found} on node {one.node}"
             effect = _effect(setting.name)
             yield Cause(

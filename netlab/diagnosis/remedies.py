@@ -35,6 +35,7 @@ _REMEDIES: Mapping[str, str] = {
     "NoPortOfName": _EDIT + "    # targetPort",
     "NoSuchPort": "netlab get svc {name}{space}    # its ports",
     "NobodyListens": _EDIT + "    # targetPort, protocol, or the program's own port",
+    "NoRoute": "sudo netlab shell {node} -- ip route show table all",
     "NodeNotReady": "netlab describe node {node}",
     "NodeOff": "sudo netlab node start {node}",
     "RuleAdded": "sudo netlab rules svc/{name}{space} --node {node}",

@@ -6,6 +6,7 @@ table is read. Of a route the kernel gives the entry that it used (RTM_F_FIB_MAT
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import struct
@@ -92,8 +93,10 @@ class Routing:
             asked += packed(_RTA_MARK, number(mark))
         try:
             found = self._socket.get(RTM_GETROUTE, head + asked)
-        except (KernelRefused, EnvironmentLacks):  # how it says: unreachable, or prohibited
-            found = None
+        except EnvironmentLacks:  # EACCES, which a missing right has as well
+            return Route("prohibit")
+        except KernelRefused as error:
+            return Route("blackhole" if error.errno == errno.EINVAL else "none")
         return self._read(found) if found is not None else Route("none")
 
     def _read(self, found: NetlinkReply) -> Route:

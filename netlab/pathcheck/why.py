@@ -19,7 +19,7 @@ from netlab.diagnosis.traffic_policy import nearest_node_port
 from netlab.objects import meta
 from netlab.objects.hostports import mappings
 from netlab.objects.loadbalancing import ingress_ips
-from netlab.objects.offers import declared
+from netlab.objects.offers import declared, target_port
 from netlab.objects.pathcheck import PathCheck
 from netlab.objects.problems import did_you_mean
 from netlab.objects.types import Pod, Service, ServicePort
@@ -39,6 +39,18 @@ def explained(check: PathCheck, result: CheckResult, world: World, facts: Facts)
         return result
     found = _Search(check, result, world, facts).causes()
     return replace(result, causes=tuple(dict.fromkeys(found)))
+
+
+def entrance(check: PathCheck, service: Service) -> Entrance:
+    """By which of its addresses a check comes to a Service."""
+    target = check.target
+    if target.node:
+        return "nodePort"
+    if target.by == "loadBalancer" or target.address in ingress_ips(service):
+        return "loadBalancer"
+    if target.address in (meta.spec(service).get("externalIPs") or ()):
+        return "externalIP"
+    return "clusterIP"
 
 
 class _Search(Struct, frozen=True):
@@ -144,17 +156,19 @@ class _Search(Struct, frozen=True):
         ways = "from outside take a nodePort or a load balancer"
         if target.pod:
             yield Cause("PodFromOutside", f"pods' addresses are the cluster's own; {ways}")
-        elif service is not None and self._entrance(service) == "clusterIP":
+        elif service is not None and entrance(self.check, service) == "clusterIP":
             yield Cause("ClusterIPFromOutside", f"ClusterIPs are the cluster's own; {ways}")
         elif target.address and service is not None and not self.world.owner(target.address):
             text = f"externalIPs: no node has {target.address}, so nothing leads there"
-            if self._entrance(service) == "externalIP":
+            if entrance(self.check, service) == "externalIP":
                 yield Cause("NobodyHasExternalIP", text)
 
     def _is_ping_of_cluster_ip(self, service: Service) -> bool:
         spec = meta.spec(service)
         addresses = {*(spec.get("clusterIPs") or ()), spec.get("clusterIP")} - {None, "", "None"}
-        asked = self.check.target.protocol == "ICMP" and self._entrance(service) == "clusterIP"
+        asked = (
+            self.check.target.protocol == "ICMP" and entrance(self.check, service) == "clusterIP"
+        )
         return asked and bool(addresses)
 
     def _nobody_answers_pings(self, service: Service) -> Cause:
@@ -186,6 +200,8 @@ class _Search(Struct, frozen=True):
         pod = self.world.pods.get(journey.delivered_at or "")
         if pod is not None and journey.probe.protocol.has_ports:
             ip, number = split(journey.delivered)
+            if not self._leads_to(pod, number):  # rules of before have sent it there
+                return
             why = self._unheard(pod, ip, number, journey.probe.proto.upper())
             text = f"connection refused by {ip}: {why}"
             yield Cause(
@@ -194,6 +210,15 @@ class _Search(Struct, frozen=True):
                 pods=(meta.name(pod),),
                 remedy=self._other_port(pod, number),
             )
+
+    def _leads_to(self, pod: Pod, number: int) -> bool:
+        """Whether the Service's port has packets go to that one, if it is about a Service."""
+        service = self._service()
+        port = self._port(service) if service is not None else None
+        is_headless = service is not None and meta.spec(service).get("clusterIP") == "None"
+        if port is None or is_headless:
+            return True
+        return target_port(port, protocol_of(port), pod) == number
 
     def _other_port(self, pod: Pod, number: int) -> str:
         """Have the Service's port lead to the one that its pod does listen on."""
@@ -235,17 +260,17 @@ class _Search(Struct, frozen=True):
 
     def _way(self, service: Service, port: ServicePort | None) -> Way:
         journey, target = self.result.journey, self.check.target
-        entrance = self._entrance(service)
+        by = entrance(self.check, service)
         node = self._sender_node()
-        if entrance == "nodePort":
+        if by == "nodePort":
             node = target.node
-        elif entrance == "loadBalancer":
+        elif by == "loadBalancer":
             node = self.world.announcer(meta.key(service)) or ""
         return Way(
             port=port,
             family=self._family(),
             node=node,
-            entrance=entrance,
+            entrance=by,
             source=journey.probe.src if journey is not None else "",
             destination=journey.probe.dst if journey is not None else "",
         )
@@ -255,16 +280,6 @@ class _Search(Struct, frozen=True):
         if journey is None:
             return ""
         return "IPv6" if ":" in journey.probe.dst else "IPv4"
-
-    def _entrance(self, service: Service) -> Entrance:
-        target = self.check.target
-        if target.node:
-            return "nodePort"
-        if target.by == "loadBalancer" or target.address in ingress_ips(service):
-            return "loadBalancer"
-        if target.address in (meta.spec(service).get("externalIPs") or ()):
-            return "externalIP"
-        return "clusterIP"
 
     def _sender_node(self) -> str:
         sender = self.check.sender

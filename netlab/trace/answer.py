@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from netlab.diagnosis.facts import Cause, Facts
+from netlab.diagnosis.facts import Cause, Facts, Way
 from netlab.diagnosis.remedies import remedy
-from netlab.diagnosis.service import causes
+from netlab.diagnosis.service import EVERY_WAY, causes
 from netlab.objects import meta
 from netlab.objects.types import Service
 from netlab.pathcheck.world import World
@@ -45,12 +45,15 @@ class Answer(Struct, frozen=True):
 class Seen(Struct, frozen=True):
     """What there is beside the objects: the story of a packet, if one could be sent; why the name
     could not be looked up, or nothing be sent; causes found on the way, and what they are shown
-    by."""
+    by. `way` is the one that was asked by; `named`: somebody said who asks, so that other ways are
+    not his."""
 
     story: Story | None = None
     problem: str = ""
     causes: tuple[Cause, ...] = ()
     notes: tuple[str, ...] = ()
+    way: Way = EVERY_WAY
+    named: bool = False
 
 
 def answer(service: Service, facts: Facts, seen: Seen) -> Answer:
@@ -77,7 +80,9 @@ def _causes(service: Service, facts: Facts, seen: Seen) -> Iterator[Cause]:
     said = {cause.reason for cause in of_packet}
     if "ConnectionRefused" in said:
         said.add("NobodyListens")
-    yield from (cause for cause in causes(service, facts) if cause.reason not in said)
+    reached = seen.story is not None and seen.story.journey.outcome == "reachable"
+    way = EVERY_WAY if reached and not seen.named else seen.way
+    yield from (cause for cause in causes(service, facts, way) if cause.reason not in said)
 
 
 def of_name(name: str, key: str, cause: Cause) -> Answer:
@@ -124,9 +129,9 @@ def usual_sender(service: Service, world: World) -> str:
     """Who asks if nobody is named: a pod that runs and is not behind the Service, else a node."""
     selector = (meta.spec(service).get("selector") or {}).items()
     here = meta.namespace(service)
-    for name, place_ in sorted(world.places.items()):
-        labels = meta.labels(world.pods[name]) if place_.role == "pod" else {}
-        behind = bool(selector) and selector <= labels.items()
-        if place_.role == "pod" and name.startswith(f"{here}/") and not behind:
-            return f"pod/{name.partition('/')[2]}"
+    pods = [world.pods[name] for name, one in sorted(world.places.items()) if one.role == "pod"]
+    for pod in sorted(pods, key=lambda pod: not meta.is_ready(pod)):
+        behind = bool(selector) and selector <= meta.labels(pod).items()
+        if meta.namespace(pod) == here and not behind:
+            return f"pod/{meta.name(pod)}"
     return next(name for name, place_ in world.places.items() if place_.role == "node")

@@ -6,18 +6,23 @@ What is asked is what a capture or a rule's trace has shown: the addresses that 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 
 from netlab.kernel import conntrack, sysctl
 from netlab.kernel.routes import Route, Routing
 from netlab.kernel.run import run
+from netlab.network import read
+from netlab.network.model import Namespace
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey
 from netlab.pathcheck.world import World
 from netlab.trace.passages import Passage
-from netlab.trace.way import Decision, Tracked
+from netlab.trace.way import NOWHERE, Decision, Tracked
+
+_TRANSLATED = re.compile(r"(?:--to-destination|dnat to) (\[?[0-9a-f.:]+\]?)")
 
 
 def forwards(world: World) -> Callable[[str, str, bool], bool]:
@@ -47,6 +52,29 @@ def lets_back(world: World) -> Callable[[str, bool], bool]:
         return all(port.get("hairpin") for port in ports if port["ifindex"] in peers)
 
     return asked
+
+
+def turns_away(world: World) -> Callable[[str, str, str, str], str]:
+    """The kind of the entry by which a place's routes turn such a packet away, "" for none: as its
+    kernel says, asked once."""
+
+    @cache
+    def asked(place: str, link: str, source: str, destination: str) -> str:
+        with Routing(world.places[place].netns) as kernel:
+            if not kernel.has(link):
+                return ""
+            kind = kernel.route(destination, source=source, iif=link).kind
+        return kind if kind in NOWHERE else ""
+
+    return asked
+
+
+def networks(planned: Mapping[str, Namespace], world: World) -> dict[str, Namespace]:
+    """The links and the routes that machines have, instead of those that they are planned to."""
+    return {
+        name: read.as_planned(world.places[name].netns, one, sysctls=False)
+        for name, one in planned.items()
+    }
 
 
 def tracked(went: Journey, world: World, sender: str) -> Iterator[Tracked]:
@@ -79,19 +107,24 @@ def decisions(
     for place in _places(went, sender):
         there = [one for one in passages if one.place == place]
         hops = [hop for hop in went.hops if hop.place == place]
-        if _is_lost_translated(hops, there):
+        became = _lost_translated(hops, there)
+        if became == "":
             continue
         with Routing(world.places[place].netns) as kernel:
-            yield _Asked(kernel, place, hops, there, went.probe, begins=place == sender).decision()
+            asked = _Asked(kernel, place, hops, there, went.probe, begins=place == sender)
+            yield asked.decision(became)
 
 
-def _is_lost_translated(hops: Sequence[Hop], there: Sequence[Passage]) -> bool:
-    """Whether nothing saw the packet again after a rule there gave it another destination."""
-    if not there or not any(
-        "DNAT" in rule.text or "dnat to" in rule.text for rule in there[-1].rules
-    ):
-        return False
-    return all(hop.destination == there[-1].destination for hop in hops)
+def _lost_translated(hops: Sequence[Hop], there: Sequence[Passage]) -> str | None:
+    """The destination that a rule gave to a packet which nothing saw again there, "" for one that
+    no rule says; None if none did."""
+    texts = [rule.text for rule in there[-1].rules] if there else []
+    if not any("DNAT" in text or "dnat to" in text for text in texts):
+        return None
+    if any(hop.destination != there[-1].destination for hop in hops):
+        return None
+    found = [split(one[1])[0] for text in texts if (one := _TRANSLATED.search(text))]
+    return found[-1] if found else ""
 
 
 def _places(went: Journey, sender: str) -> list[str]:
@@ -122,7 +155,9 @@ class _Asked:
         self._source = split(hops[0].source)[0] if hops and not begins else ""
         self._mark = next((one.mark for one in there if one.oif), 0)
 
-    def decision(self) -> Decision:
+    def decision(self, became: str | None = None) -> Decision:
+        """Of a packet that `became` for another destination where nothing saw it again, that."""
+        self._destination = became or self._destination
         came = "" if self._begins or not self._links else self._links[0]
         bridge = self._kernel.bridge_of(came) if came else ""
         if bridge and len(self._links) > 1 and bridge not in self._links:

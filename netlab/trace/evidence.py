@@ -15,6 +15,7 @@ from netlab.proxy.nftables.model import TABLE
 from netlab.trace.passages import TURN_AWAY, MetRule, Passage
 from netlab.trace.predicted import Prediction, is_shut_out
 from netlab.trace.story import ChainVisit, Story
+from netlab.trace.way import NOWHERE, Decision
 
 _AFFINITY_SECONDS = 10800
 
@@ -78,6 +79,13 @@ def _deletion(story: Story, visit: ChainVisit, rule: MetRule) -> str:
         where = f"{rule.family} {visit.table} {visit.chain}"
         return on_node(visit.place, f"nft delete rule {where} handle {rule.handle}")
     return ""
+
+
+def nowhere(story: Story) -> Iterator[Decision]:
+    """Where a machine's routes turned it away."""
+    for one in story.evidence.decisions:
+        if one.route is not None and one.route.kind in NOWHERE:
+            yield one
 
 
 def hairpin_port(story: Story) -> tuple[str, str] | None:

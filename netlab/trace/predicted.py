@@ -5,7 +5,7 @@ Every way it can go is followed: one for each draw that the rules may make.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import groupby, zip_longest
 from typing import Literal
@@ -170,7 +170,7 @@ class _Walk:
 
     def _enter(self, place: str, link: str, going: _Going) -> Iterator[Prediction]:
         found = self._world.places.get(place)
-        if found is None or len(going.stays) > _MOST_NODES:
+        if found is None or len(going.stays) > _MOST_NODES or not self._router.takes(place, link):
             yield _end("lost", going, place)
         elif found.role == "node":
             packet = replace(going.packet, in_interface=link, mark=0, dnat=False, snat=False)
@@ -212,11 +212,22 @@ class _Walk:
             return self._rules(node).simulate(packet, entry=entry, route=route)
 
         found = simulated(packet)
+        if packet.may_leave_by is None and (shut := self._turned(node, packet, found)):
+            alone = simulated(replace(packet, may_leave_by=frozenset()))
+            routed = [one for one in found if one.packet.destination not in shut]
+            found = [*routed, *_ended(alone, shut)]
         own = frozenset(pod.addresses) if pod is not None else frozenset()
         comes_back = any(outcome.packet.destination in own for outcome in found)
         if pod is None or not comes_back or self._router.lets_back(pod.name, ":" in packet.source):
             return found
         return simulated(replace(packet, shut=own))
+
+    def _turned(self, node: str, packet: Packet, found: Iterable[Outcome]) -> Mapping[str, str]:
+        """What the node's routes turn away of it behind its first rules: the entry's kind by its
+        destination then."""
+        link, ends = packet.in_interface, {one.packet.destination for one in found}
+        asked = ((to, self._router.turns_away(node, link, packet.source, to)) for to in ends)
+        return {to: kind for to, kind in asked if link and kind}
 
     def _link(self, node: str, destination: str) -> str:
         way = self._router.way(node, destination)
@@ -238,6 +249,15 @@ class _Walk:
             if address in ingress_ips(service):
                 return self._world.announcer(key)
         return None
+
+
+def _ended(found: Iterable[Outcome], shut: Mapping[str, str]) -> Iterator[Outcome]:
+    """Those that routes turn away: all but a blackhole say so to who sent it."""
+    for one in found:
+        kind = shut.get(one.packet.destination)
+        refuses = one.hook == ROUTING and kind != "blackhole"
+        if kind:
+            yield replace(one, verdict="REJECT") if refuses else one
 
 
 def _end(verdict: Verdict, going: _Going, at: str, unknown: tuple[str, ...] = ()) -> Prediction:

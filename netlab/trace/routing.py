@@ -50,13 +50,31 @@ def _hairpin(pod: str, v6: bool) -> bool:
     return True
 
 
+TurnsAway = Callable[[str, str, str, str], str]
+"""The kind of the entry by which a place's routes turn away what came in by a link from a source to
+a destination; "" where none does."""
+
+
+def _none_does(place: str, link: str, source: str, destination: str) -> str:
+    """As routes are planned."""
+    del place, link, source, destination
+    return ""
+
+
 class Router(Struct, frozen=True):
-    """The namespaces of machines by the name of the place, which of them forward, and which pods'
-    ports let back."""
+    """The namespaces of machines by the name of the place, which of them forward, which pods' ports
+    let back, and what routes turn away."""
 
     namespaces: Mapping[str, Namespace]
     forwards: Forwards = _all_do
     lets_back: LetsBack = _hairpin
+    turns_away: TurnsAway = _none_does
+
+    def takes(self, place: str, link: str) -> bool:
+        """Whether a link of a machine takes what comes in by it: one that is down does not."""
+        namespace = self.namespaces.get(place)
+        found = namespace.find(link) if namespace is not None and link else None
+        return found is None or found.up
 
     def way(self, place: str, destination: str) -> NextHop | None:
         """None where there is no route."""

@@ -38,7 +38,7 @@ from netlab.trace.passages import FindRule, MetRule, Passage
 from netlab.trace.predicted import Prediction, Which, supposed, supposed_denial, ways
 from netlab.trace.reading import Reading
 from netlab.trace.resolving import resolved
-from netlab.trace.routing import router_of
+from netlab.trace.routing import Router, router_of
 from netlab.trace.story import ChainVisit, Story, packet_of, visits
 from netlab.trace.way import Evidence, as_journey
 from netlab.trace.whynot import Turn, why_not
@@ -75,20 +75,29 @@ def _told(
     trial: Trial, lookup: LookUp | None, world: World, lab: Lab, wish: Wish, rules: Reading
 ) -> Story:
     first, seen = _observed(trial, world, wish, rules)
+    told = not _is_legacy(lab)
+    strange = [one for one in seen.passages if not rules(one.place).knows(one.table)]
+
+    def foreseen(router: Router) -> tuple[list[Prediction], Agreement]:
+        ends = ways(
+            first, wish.ct, trial.place, world, router, rules,
+            answered=seen.probe.source, replied=seen.replied,
+        )  # fmt: skip
+        return ends, _agreed(seen, ends, strange, rules, told=told)
+
     router = replace(
         router_of(world, lab), forwards=asking.forwards(world), lets_back=asking.lets_back(world)
     )
-    ends = ways(
-        first, wish.ct, trial.place, world, router, rules,
-        answered=seen.probe.source, replied=seen.replied,
-    )  # fmt: skip
-    told = not _is_legacy(lab)
-    strange = [one for one in seen.passages if not rules(one.place).knows(one.table)]
-    agreement = _agreed(seen, ends, strange, rules, told=told)
+    ends, agreement = foreseen(router)
+    if agreement.difference:  # a link that is down, a route that is gone: no fault of the rules
+        there, refused = asking.networks(router.namespaces, world), asking.turns_away(world)
+        standing, otherwise = foreseen(replace(router, namespaces=there, turns_away=refused))
+        if not otherwise.difference:
+            ends, agreement = standing, otherwise
     # Beside legacy tables there may be others of nf_tables, of which the kernel tells.
-    there = [*(() if told else supposed(agreement.prediction)), *seen.passages]
+    met = [*(() if told else supposed(agreement.prediction)), *seen.passages]
     denials = (one for one in seen.passages if one.is_denied)
-    chains = tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files)))
+    chains = tuple(visits(met, seen.journey, seen.probe, rules, _source(world, wish.files)))
     asked = (*agreement.open, *(one.table for one in strange))
     return Story(
         check=trial.check,
@@ -106,8 +115,8 @@ def _told(
         mode=lab.proxy_mode,
         lookup=lookup,
         ct=wish.ct,
-        marks=tuple(marks.changes(there)),
-        sakes=tuple(marks.sakes(there, [change.place for change in seen.journey.snats])),
+        marks=tuple(marks.changes(met)),
+        sakes=tuple(marks.sakes(met, [change.place for change in seen.journey.snats])),
         mattered=mattered(chains, rules, asked, later=wish.ct != "new"),
         turns=_turns(wish.about, chains, rules, world, trial.check),
     )

@@ -20,6 +20,9 @@ from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey, Rewrite
 from netlab.pathcheck.protocols import ACK, FIN, RST, SYN
 
+NOWHERE = ("none", "blackhole", "unreachable", "prohibit")
+"""The kinds of routes that lead nowhere."""
+
 
 class WayBack(Struct, frozen=True):
     """The answer: in words `what` it is, the place that `sent` it, its hops, and where conntrack

@@ -386,6 +386,56 @@ def test_sysctl_off(lab: Lab) -> None:
     lab.netlab("annotate", "node", "worker001", "netlab/hands-off-")
 
 
+def test_link_that_is_down(lab: Lab) -> None:
+    """The kernel went by the routes that are left, which is no fault of the rules."""
+    lab.hands_off("network")
+    lab.on("worker001", "ip link set eth0 down")
+    remedy = lab.broken(
+        "svc/web",
+        reason="NetworkChanged",
+        sentence=r"svc/web does not answer: the network of node worker001 was changed by hand: "
+        r"eth0 is down; no route to .*",
+    )
+    told = json.loads(lab.netlab("trace", "box", "svc/web", "-o", "json"))
+    assert (told["verdict"] in ("lost", "refused"), told["agree"]) == (True, True), told["parted"]
+    lab.do(remedy)
+    lab.mended("svc/web")
+
+
+def test_bridge_that_is_down(lab: Lab) -> None:
+    lab.hands_off("network")
+    lab.on("worker001", "ip link set cni0 down")
+    remedy = lab.broken(
+        "svc/web",
+        reason="NetworkChanged",
+        sentence=r"svc/web does not answer: the network of node worker001 was changed by hand: "
+        r"cni0 is down.*",
+    )
+    told = json.loads(lab.netlab("trace", "box", "svc/web", "-o", "json"))
+    assert (told["verdict"], told["agree"]) == ("lost", True), told["parted"]
+    lab.do(remedy)
+    lab.mended("svc/web")
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "prohibit"])
+def test_route_that_leads_nowhere(lab: Lab, kind: str) -> None:
+    """It is none that netlab has planned, so nobody takes it away."""
+    to = lab.address("web")
+    family, bits = ("-6 ", 128) if ":" in to else ("", 32)
+    lab.on("worker001", f"ip {family}route add {kind} {to}/{bits}")
+    remedy = lab.broken(
+        "svc/web",
+        reason="NoRoute",
+        sentence=rf"svc/web does not answer: node worker001 does not send on what is for {to}: "
+        rf"its route {kind} {to} .*",
+    )
+    told = json.loads(lab.netlab("trace", "box", "svc/web", "-o", "json"))
+    verdict = "lost" if kind == "blackhole" else "refused"
+    assert (told["verdict"], told["agree"]) == (verdict, True), told["difference"]
+    lab.do(remedy)
+    lab.mended("svc/web")
+
+
 def test_bridges_that_pass_the_rules_by(lab: Lab) -> None:
     lab.hands_off("network")
     tables = "ip6tables" if lab.mode == "six" else "iptables"

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from netlab.agents.node_proxier import proxy_config
 from netlab.conntrack import parsed
+from netlab.diagnosis import routes
 from netlab.diagnosis.facts import Cause
 from netlab.diagnosis.flows import stale
 from netlab.diagnosis.in_force import InForce, RuleGap, Setting, matters
@@ -122,6 +123,18 @@ class Nodes:
         shown = run(argv, netns=self._netns(name), check=False).stdout
         links = json.loads(shown or "[]")
         return not links or bool(links[0].get("hairpin"))
+
+    def turned_away(self, name: str, source: str, destination: str) -> Cause:
+        """Why a node does not send on what goes from there to there."""
+        listed = [
+            json.loads(run([*argv], netns=self._netns(name), check=False).stdout or "[]")
+            for family in ["-6" if ":" in destination else "-4"]
+            for argv in (
+                ("ip", family, "-j", "route", "show", "table", "all"),
+                ("ip", family, "-j", "rule", "show"),
+            )
+        ]
+        return routes.turned_away(name, source, destination, *listed)
 
     # -- flows -----------------------------------------------------------------------------
 

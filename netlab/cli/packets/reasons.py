@@ -11,14 +11,15 @@ from msgspec.structs import replace
 
 from netlab.cli.packets.nodes_in_force import Nodes
 from netlab.diagnosis import in_force, names
-from netlab.diagnosis.facts import Cause, Facts
+from netlab.diagnosis.facts import Cause, Facts, Way
+from netlab.diagnosis.in_force import InForce
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
 from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.trial import NothingToAddress
-from netlab.pathcheck.why import addresses_of
+from netlab.pathcheck.why import addresses_of, entrance
 from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
 from netlab.trace import evidence
@@ -57,7 +58,7 @@ def seen(
     if story is not None:
         story = story.with_causes(world, facts)
     notes = (*_names(check, world), *_headless(service, story))
-    return Seen(story, problem, tuple(found), notes)
+    return Seen(story, problem, tuple(found), notes, Way(entrance=entrance(check, service)))
 
 
 def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Path) -> Story:
@@ -69,7 +70,8 @@ def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Pat
     )
     nodes = Nodes(lab, world, directory)
     if service is None:
-        found = in_force.network(nodes.in_force(_way(story, world), None, _family(story)))
+        there = nodes.in_force(_way(story, world), None, _family(story))
+        found = _network(story, world, nodes, there)
     else:
         found = of_way(story, service, world, nodes)
     return replace(story, causes=tuple(dict.fromkeys((*found, *story.causes))))
@@ -106,10 +108,24 @@ def of_way(
     there = nodes.in_force(_way(story, world), service, _family(story))
     yield from in_force.rules(service, there)
     if not reached:
-        yield from in_force.network(there)
+        yield from _network(story, world, nodes, there)
     if (asked := _port(story, service)) is not None:
         node = world.places[story.sender].node or story.sender
         yield from nodes.stale_flows(node, story.sender, story.probe.src, service, asked, own)
+
+
+def _network(story: Story, world: World, nodes: Nodes, there: Sequence[InForce]) -> Iterator[Cause]:
+    """What of links, routes and sysctls kept it away. A link that is down takes its routes along,
+    and to one that does not forward the kernel knows no route."""
+    silently = story.journey.outcome == "timeout"
+    filtered = silently and story.evidence.dropped in ("", "IP_RPFILTER")
+    found = list(in_force.network(there, filtered=filtered))
+    known = {node for cause in found for node in cause.nodes}
+    ends = [one for one in evidence.nowhere(story) if world.places[one.place].role == "node"]
+    lost = [nodes.turned_away(one.place, story.probe.src, one.destination) for one in ends]
+    yield from (cause for cause in lost if cause.remedy)
+    yield from found
+    yield from (cause for cause in lost if not cause.remedy and not known & {*cause.nodes})
 
 
 def _family(story: Story) -> Family:

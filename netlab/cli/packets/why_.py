@@ -84,7 +84,7 @@ def _answered(directory: Path, arguments: argparse.Namespace) -> Answer:
     check = check_of_service(sender, service, port, world)
     lab, silent = inventory.read_lab(directory), lab_world.silent(arguments)
     seen = reasons.seen(check, service, world, facts, lab, directory, silent)
-    found = answer(service, facts, seen)
+    found = answer(service, facts, replace(seen, named=bool(arguments.sender)))
     return replace(found, evidence=(*found.evidence, *_last_words(found, space, arguments)))
 
 

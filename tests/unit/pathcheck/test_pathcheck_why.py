@@ -247,3 +247,11 @@ def test_endpoints_that_are_missed_though_others_answer() -> None:
         "sessionAffinity: ClientIP keeps a client at one endpoint for 10800 s",
     ]
     assert why(Target(service="web"), worlds(sticky, pods=pods), **asked) == []
+
+
+def test_where_rules_of_before_sent_it_says_nothing_of_the_service_s_port() -> None:
+    """Somebody has mended the targetPort, and a node's rules do not have it yet."""
+    at = journey("refused", f"{IP}:8081")
+    heard = worlds(service(), listeners=lambda _: [ListeningSocket("TCP", 8080)])
+    assert why(Target(service="web"), heard, journey=at) == []
+    assert len(why(Target(pod="web", port=8081), heard, journey=at)) == 1

@@ -6,12 +6,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from netlab.diagnosis.facts import Cause, Facts
+from netlab.diagnosis.facts import Cause, Facts, Way
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Target
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Journey
+from netlab.pathcheck.world import Place, World
 from netlab.trace.agreement import Agreement
-from netlab.trace.answer import Seen, answer, of_name
+from netlab.trace.answer import Seen, answer, of_name, usual_sender
 from netlab.trace.story import Story
 
 PROBE = ProbePacket(7, "tcp", "10.244.0.2", 4000, "10.96.1.1", 80, 7)
@@ -49,6 +50,47 @@ def test_what_nothing_says_why_of() -> None:
     assert answer(external, Facts(), Seen()).sentence == (
         "svc/web does not answer: nothing in its objects says why"
     )
+
+
+LOCAL: Any = {
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {
+        "type": "NodePort", "externalTrafficPolicy": "Local", "selector": {"app": "web"},
+        "ports": [{"port": 80, "nodePort": 30080}],
+    },
+}  # fmt: skip
+SLICE: Any = {
+    "metadata": {"labels": {"kubernetes.io/service-name": "web"}, "namespace": "default"},
+    "addressType": "IPv4",
+    "ports": [{"port": 80}],
+    "endpoints": [{"addresses": ["10.244.0.9"], "nodeName": "w1"}],
+}
+NODES: Any = [{"metadata": {"name": name}} for name in ("w1", "w2")]
+
+
+def test_what_is_amiss_of_other_ways_is_no_concern_of_who_is_named() -> None:
+    facts, inside = Facts(slices=[SLICE], nodes=NODES), Way(entrance="clusterIP")
+    anybody = answer(LOCAL, facts, Seen(REACHED, way=inside))
+    assert [cause.reason for cause in anybody.causes] == ["NoLocalEndpoint"]
+    assert answer(LOCAL, facts, Seen(REACHED, way=inside, named=True)).causes == ()
+    lost = answer(LOCAL, facts, Seen(REFUSED, way=inside))
+    assert lost.sentence == "svc/web does not answer: nothing in its objects says why"
+    outside = answer(LOCAL, facts, Seen(REFUSED, way=Way(entrance="nodePort")))
+    assert [cause.reason for cause in outside.causes] == ["NoLocalEndpoint"]
+
+
+def test_who_asks_is_a_pod_that_runs() -> None:
+    def pod(name: str, ready: str) -> Any:
+        condition = {"type": "Ready", "status": ready}
+        about = {"name": name, "namespace": "default", "labels": {"app": name}}
+        return {"metadata": about, "status": {"conditions": [condition]}}
+
+    pods = {f"default/{name}": pod(name, ready) for name, ready in
+            (("crash", "False"), ("me", "True"), ("web", "True"))}  # fmt: skip
+    places = {name: Place(name, "pod", 3, ()) for name in pods}
+    assert usual_sender(WEB, World(places=places, pods=pods)) == "pod/me"
+    del places["default/me"]
+    assert usual_sender(WEB, World(places=places, pods=pods)) == "pod/crash"
 
 
 def test_what_is_said_of_the_packet_is_not_said_again() -> None:
