@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from netlab.objects import meta
@@ -20,6 +20,12 @@ MANAGED_LABEL = "ipaddress.kubernetes.io/managed-by"
 MANAGER = "ipallocator.k8s.io"
 
 
+_LABELS: Mapping[str, dict[str, str]] = {
+    each: {FAMILY_LABEL: each, MANAGED_LABEL: MANAGER} for each in ("IPv4", "IPv6")
+}
+"""The same of all: nobody changes what is stored."""
+
+
 def held(address: str, service: AnyObject) -> IPAddress:
     """The IPAddress that says that a Service holds this address."""
     return {
@@ -27,7 +33,7 @@ def held(address: str, service: AnyObject) -> IPAddress:
         "kind": "IPAddress",
         "metadata": {
             "name": address,
-            "labels": {FAMILY_LABEL: family(address), MANAGED_LABEL: MANAGER},
+            "labels": _LABELS[family(address)],
         },
         "spec": {
             "parentRef": {

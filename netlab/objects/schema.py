@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path as FilePath
+from sys import intern
 from typing import Any
 
 from netlab.objects import times
@@ -338,16 +339,30 @@ _LEAVES = frozenset((str, int, float, bool, type(None)))
 
 
 def strip_nulls(value: Any) -> Any:
-    """A copy without null fields, which mean absence; nulls in lists stay (they are mistakes)."""
+    """A copy without null fields, which mean absence; nulls in lists stay (they are mistakes).
+
+    Fields' names and short texts in it are one string each, however many objects have them: what
+    is decoded has a string for each, by far the most of what an object takes.
+    """
     if isinstance(value, dict):
-        return {
-            key: item if type(item) in _LEAVES else strip_nulls(item)
-            for key, item in value.items()
-            if item is not None
-        }
+        return {_shared(key): _stripped(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [item if type(item) in _LEAVES else strip_nulls(item) for item in value]
+        return [_stripped(item) for item in value]
     return value
+
+
+_SHORT = 32
+"""Characters that a text has which is likely to be said more than once: names, addresses, words."""
+
+
+def _shared(text: Any) -> Any:
+    return intern(text) if type(text) is str and len(text) <= _SHORT else text
+
+
+def _stripped(item: Any) -> Any:
+    if type(item) is str:
+        return intern(item) if len(item) <= _SHORT else item
+    return item if type(item) in _LEAVES else strip_nulls(item)
 
 
 def without(obj: Object, paths: Iterable[Path]) -> Object:

@@ -18,8 +18,9 @@ import contextlib
 import json
 import logging
 import os
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -41,7 +42,8 @@ GROWTH = 4 << 20
 ROOM = 64 << 10
 """Bytes that must be free, or the file system counts as full: most objects are much smaller."""
 
-_Objects = dict[tuple[str, str, str], Object]
+_Objects = dict[str, dict[str, Object]]
+"""By kind, the objects by `ns/name`."""
 
 
 class Saved(Struct, frozen=True):
@@ -62,7 +64,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._floor = 1
-        self._before: _Objects = {}  # how things stood at the floor
+        self._before: _Objects = defaultdict(dict)  # how things stood at the floor
         self._since: deque[Change] = deque()
         self._size = self._longest = 0
         try:
@@ -79,7 +81,7 @@ class Journal:
             raise self._unusable(error) from error
         changes = list(self._since)
         revision = changes[-1].revision if changes else self._floor
-        return Saved(revision, self._floor, list(now.values()), changes)
+        return Saved(revision, self._floor, list(_each(now)), changes)
 
     def append(self, change: Change) -> None:
         """Write one change down; after an `OSError` (no space is left) it is as it was before."""
@@ -129,7 +131,7 @@ class Journal:
         self._floor = int(number)
         self._size = len(content) - len(lines.pop())
         os.ftruncate(self._file, self._size)
-        now: _Objects = {}
+        now: _Objects = defaultdict(dict)
         for line in lines:
             word, _, body = line.partition(b" ")
             self._take(word.decode(), json.loads(body), now)
@@ -140,11 +142,11 @@ class Journal:
     def _take(self, word: str, obj: Object, now: _Objects) -> None:
         """One line; `now` is how things stood before it, and then after."""
         if word == "OBJECT":
-            self._before[_key(obj)] = now[_key(obj)] = obj
+            self._before[obj["kind"]][meta.key(obj)] = now[obj["kind"]][meta.key(obj)] = obj
             return
         (kind,) = (known for known in CHANGE_TYPES if known == word)
         revision = int(obj["metadata"]["resourceVersion"])
-        change = Change(revision, kind, obj, now.get(_key(obj)))
+        change = Change(revision, kind, obj, now[obj["kind"]].get(meta.key(obj)))
         _apply(now, change)
         self._note(change)
 
@@ -180,7 +182,7 @@ class Journal:
 
     def _lines(self) -> Iterator[bytes]:
         yield b"REVISION %d\n" % self._floor
-        yield from (_line("OBJECT", obj) for obj in self._before.values())
+        yield from (_line("OBJECT", obj) for obj in _each(self._before))
         yield from (_line(change.type, change.object) for change in self._since)
 
     def _open(self) -> int:
@@ -189,13 +191,13 @@ class Journal:
 
 def _apply(objects: _Objects, change: Change) -> None:
     if change.type == "DELETED":
-        objects.pop(_key(change.object), None)
+        objects[change.object["kind"]].pop(meta.key(change.object), None)
     else:
-        objects[_key(change.object)] = change.object
+        objects[change.object["kind"]][meta.key(change.object)] = change.object
 
 
-def _key(obj: Object) -> tuple[str, str, str]:
-    return obj["kind"], meta.namespace(obj), meta.name(obj)
+def _each(objects: _Objects) -> Iterator[Object]:
+    return chain.from_iterable(of_kind.values() for of_kind in objects.values())
 
 
 def _line(word: str, obj: Object) -> bytes:

@@ -33,7 +33,7 @@ def prepare_create(kind: Kind, obj: Object, now: str) -> None:
         metadata.pop(field, None)
     _name(metadata)
     metadata["uid"] = str(uuid.uuid4())
-    metadata["creationTimestamp"] = now
+    metadata["creationTimestamp"] = intern(now)  # of many in a second
     if kind.counts_generation:
         metadata["generation"] = 1
     _first_status(kind, obj)
@@ -59,6 +59,13 @@ def _first_status(kind: Kind, obj: Object) -> None:
         obj.setdefault("status", {})
     else:
         obj["status"] = copy.deepcopy(dict(kind.first_status))
+
+
+def share(kind: Kind, obj: Object) -> None:
+    """Have a new object, in place, share what it has as all new ones of its kind have it. To be
+    called last: nobody changes it then."""
+    if obj.get("status") == kind.first_status is not None:
+        obj["status"] = kind.first_status
 
 
 def prepare_update(kind: Kind, new: Object, old: Object, subresource: str) -> None:

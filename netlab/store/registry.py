@@ -133,6 +133,7 @@ class Registry(Reader):
             return new
         if kind.kind == "Event":
             self._events.sweep()
+        preparation.share(kind, new)
         return self._write(new, "", claim, charged)
 
     def _admit(self, kind: Kind, new: Object) -> None:

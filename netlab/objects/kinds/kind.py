@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -70,7 +71,7 @@ class Kind(Struct, frozen=True, eq=False):
     @property
     def api_version(self) -> str:
         """`v1` for the core group, else `group/version`."""
-        return f"{self.group}/{self.version}" if self.group else self.version
+        return _api_version(self.group, self.version)
 
     @property
     def makes_pods(self) -> bool:
@@ -100,6 +101,12 @@ class Kind(Struct, frozen=True, eq=False):
             parts += ["namespaces", namespace]
         parts.append(self.plural)
         return "/".join(parts + [part for part in (name, subresource) if part])
+
+
+@cache
+def _api_version(group: str, version: str) -> str:
+    """One string for all objects of a kind."""
+    return f"{group}/{version}" if group else version
 
 
 ALL = ("all",)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -206,6 +207,26 @@ def test_a_patch_makes_an_object_none_of_another_kind(registry: Registry, make: 
     for other in ({"kind": "DeleteOptions", "dryRun": "All"}, {"apiVersion": "v2"}):
         with pytest.raises(BadRequest, match="cannot change the kind"):
             registry.patch("Service", "default", "web", other)
+
+
+def test_what_many_objects_say_is_kept_once(registry: Registry, make: Any) -> None:
+    one, other = (
+        registry.create(json.loads(json.dumps(make.service(name)))) for name in ("web", "other")
+    )
+    assert one["status"] is other["status"]
+    assert one["spec"]["selector"]["app"] is other["spec"]["selector"]["app"]
+    its = next(field for field in other["spec"] if field == "selector")
+    assert next(field for field in one["spec"] if field == "selector") is its
+
+
+def test_a_status_that_new_objects_share_is_changed_for_one(registry: Registry, make: Any) -> None:
+    for name in ("web", "other"):
+        registry.create(make.service(name))
+    status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
+    registry.patch("Service", "default", "web", {"status": status}, subresource="status")
+    registry.create(make.service("third"))
+    told = [registry.get("Service", "default", name)["status"] for name in ("other", "third")]
+    assert told == [{"loadBalancer": {}}] * 2
 
 
 def test_an_address_in_a_load_balancers_status_is_the_services_own(
