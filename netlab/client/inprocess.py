@@ -66,11 +66,11 @@ class InProcessApi:
         return self._registry.create(obj)
 
     def _bind(self, binding: AnyObject) -> Object:
-        change: Object = {"spec": {"nodeName": binding["target"]["name"]}}
-        if uid := meta.uid(binding):
-            change["metadata"] = {"uid": uid}
-        return self._registry.patch(
-            "Pod", meta.namespace(binding), meta.name(binding), change, subresource="binding"
+        return self._registry.bind(
+            meta.namespace(binding),
+            meta.name(binding),
+            binding["target"]["name"],
+            uid=meta.uid(binding),
         )
 
     async def update(self, obj: AnyObject, *, subresource: str = "") -> Object:

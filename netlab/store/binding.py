@@ -9,6 +9,16 @@ from netlab.objects.meta import Object
 from netlab.store import failures
 
 
+def bound(pod: Object, node: str) -> Object:
+    """The pod with the node's name in it, sharing all that binding leaves as it is."""
+    return {
+        **pod,
+        "metadata": dict(pod["metadata"]),
+        "spec": {**meta.spec(pod), "nodeName": node},
+        "status": dict(meta.status(pod)),
+    }
+
+
 def bind(new: Object, old: Object, now: str) -> None:
     """Finish, in place, an update that sets nodeName; `Conflict` if the pod is on a node already.
 

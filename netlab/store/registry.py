@@ -236,6 +236,25 @@ class Registry(Reader):
         identity.check_same(of, new, old)
         return self._update(of, new, old, replace(change, is_sound=is_sound))
 
+    def bind(self, namespace: str, name: str, node: str, *, uid: str = "") -> Object:
+        """Put a pod on a node, as a patch of its `binding` does; `Conflict` if it is another one's
+        uid, or on a node already. What stays as it is of the pod is neither looked at nor copied.
+        """
+        kind = kind_named("Pod")
+        old = self.current(kind, namespace, name)
+        new, now = binding.bound(old, node), self._now()
+        if uid:
+            new["metadata"]["uid"] = uid
+        identity.check_version(kind, new, old)
+        binding.bind(new, old, now)
+        said = managed_fields.take(new)
+        by = _Change().by
+        return self._write(
+            managed_fields.updated(new, old, said, by, "binding", now),
+            old["metadata"]["resourceVersion"],
+            None,
+        )
+
     def _apply(
         self, kind: Kind, namespace: str, name: str, config: Any, change: _Change, force: bool
     ) -> Object:

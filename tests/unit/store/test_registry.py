@@ -9,6 +9,7 @@ from bootstrapped import initial_objects
 
 from netlab.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound
 from netlab.objects import bootstrap
+from netlab.store.patch import APPLY
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -391,6 +392,42 @@ def test_a_pod_is_bound_once(registry: Registry, make: Any) -> None:
     ]
     with pytest.raises(Conflict, match='pod web is already assigned to node "n1"'):
         bind("n2")
+
+
+def test_binding_in_this_process_comes_to_what_a_patch_makes(registry: Registry, make: Any) -> None:
+    for name in ("a", "b"):
+        applied = make.pod(name)
+        registry.patch("Pod", "default", name, applied, content_type=APPLY, field_manager="me")
+    before = registry.get("Pod", "default", "b")
+    known = copy.deepcopy(before)
+    change = {"spec": {"nodeName": "n1"}}
+    patched = registry.patch("Pod", "default", "a", change, subresource="binding")
+    bound = registry.bind("default", "b", "n1", uid=before["metadata"]["uid"])
+    assert registry.get("Pod", "default", "b") is bound and before == known
+
+    def of_any_pod(pod: dict[str, Any]) -> dict[str, Any]:
+        found = json.loads(json.dumps(pod).replace('"b"', '"a"'))
+        for field in ("uid", "resourceVersion"):
+            del found["metadata"][field]
+        found["spec"]["volumes"] = found["spec"]["containers"][0]["volumeMounts"] = []
+        return found
+
+    assert of_any_pod(bound) == of_any_pod(patched)
+
+
+def test_a_pod_is_bound_in_this_process_as_by_a_patch_or_not_at_all(
+    registry: Registry, make: Any
+) -> None:
+    registry.create(make.pod())
+    with pytest.raises(BadRequest):
+        registry.bind("default", "web", "")
+    with pytest.raises(Conflict, match="UID"):
+        registry.bind("default", "web", "n1", uid="of-another")
+    with pytest.raises(NotFound):
+        registry.bind("default", "no", "n1")
+    registry.bind("default", "web", "n1")
+    with pytest.raises(Conflict, match='pod web is already assigned to node "n1"'):
+        registry.bind("default", "web", "n1")
 
 
 def test_a_patch_cannot_rename(registry: Registry, make: Any) -> None:
