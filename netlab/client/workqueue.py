@@ -11,6 +11,8 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from netlab.retry import Retry
 
 RETRY = Retry(0.005, 30.0)
@@ -18,8 +20,21 @@ RETRY = Retry(0.005, 30.0)
 SOON = 1.0
 """Seconds: a delayed key due within this still counts as work to be done (see `is_idle`)."""
 
+LULL = 0.4
+"""Of a key's rest, the part that is enough if it is asked for, and then is not any more: the flood
+that it was to rest from is over, and somebody may be waiting for what came last."""
+
 _EARLY = 1e-4
 """Seconds by which a timer may fire too early."""
+
+
+class _Rest(Struct):
+    """How long a key rests: until a moment, or as soon as nobody has asked for it for `lull`
+    seconds since it was `wished` for."""
+
+    until: float
+    lull: float
+    wished: float
 
 
 class _Ranked:
@@ -69,7 +84,7 @@ class WorkQueue:
         self._heap: list[tuple[float, str]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._failures: dict[str, int] = {}
-        self._rests: dict[str, float] = {}
+        self._rests: dict[str, _Rest] = {}
         self._getters: deque[asyncio.Future[None]] = deque()
         self._idlers: list[asyncio.Future[None]] = []
         self._closed = False
@@ -80,11 +95,11 @@ class WorkQueue:
         """Have `key` worked on as soon as a worker is free."""
         if self._closed:
             return
-        rest = self._rests.pop(key, None)
-        if rest is not None and rest - self._now() > _EARLY:
-            self._rests[key] = rest
-            self._plan(key, rest)
-            return
+        rest = self._rests.get(key)
+        if rest is not None:
+            rest.wished = self._now()
+            if self._goes_on_resting(key, rest):
+                return
         self._due.pop(key, None)
         if key in self._working:
             self._again.add(key)
@@ -101,7 +116,10 @@ class WorkQueue:
         if seconds <= 0:
             self.add(key)
             return
-        self._plan(key, self._now() + seconds)
+        now = self._now()
+        if rest := self._rests.get(key):
+            rest.wished = now
+        self._plan(key, now + seconds)
 
     def retry(self, key: str, *, cap: float | None = None) -> float:
         """Have a key that failed worked on after its back-off; returns the seconds until then.
@@ -139,11 +157,13 @@ class WorkQueue:
     def done(self, key: str, *, rest: float = 0.0) -> None:
         """The caller has finished with `key`; it is queued again if it was added meanwhile.
 
-        It is not worked on again for `rest` seconds, however often it is added.
+        It is not worked on again for `rest` seconds, however often it is added, unless it has been
+        added and then is not for a part of that (`LULL`).
         """
         self._working.discard(key)
         if rest > 0:
-            self._rests[key] = self._now() + rest
+            now = self._now()
+            self._rests[key] = _Rest(now + rest, LULL * rest, now)
         if key in self._again:
             self._again.discard(key)
             self.add(key)
@@ -183,6 +203,15 @@ class WorkQueue:
             self._due[key] = due
             heapq.heappush(self._heap, (due, key))
             self._arm()
+
+    def _goes_on_resting(self, key: str, rest: _Rest) -> bool:
+        """Whether it is not to be worked on yet; it is planned for when it may be."""
+        due = min(rest.until, rest.wished + rest.lull)
+        if due - self._now() > _EARLY:
+            self._plan(key, due)
+            return True
+        del self._rests[key]
+        return False
 
     def _now(self) -> float:
         return self._clock() if self._clock else asyncio.get_running_loop().time()
@@ -226,10 +255,10 @@ class WorkQueue:
         self._timer = None
         self._drop_stale()
         while self._heap and self._heap[0][0] <= self._now() + _EARLY:
-            due, key = heapq.heappop(self._heap)
+            _, key = heapq.heappop(self._heap)
             del self._due[key]  # or a key that rests could not be planned for later than this
-            if self._rests.get(key, 0.0) <= due:
-                self._rests.pop(key, None)
-            self.add(key)
+            rest = self._rests.get(key)
+            if rest is None or not self._goes_on_resting(key, rest):
+                self.add(key)
             self._drop_stale()
         self._arm()

@@ -77,10 +77,10 @@ _CALM_TURNS = 8
 ROOM = 1.0
 """Seconds after which, at the latest, a write is tried again for which there was no room."""
 
-_LONG = 0.005
+_LONG = 0.001
 """Seconds of computing for a key from which on it rests afterwards."""
 
-_REST, _REST_CAP = 8.0, 0.4
+_REST, _REST_CAP = 20.0, 0.5
 """How many times as long as it took a key rests, and at most how many seconds."""
 
 

@@ -1,6 +1,7 @@
 import asyncio
 
-from netlab.client.workqueue import WorkQueue
+from netlab.client import workqueue
+from netlab.client.workqueue import LULL, WorkQueue
 from netlab.retry import Retry
 
 
@@ -48,7 +49,8 @@ async def test_of_several_delays_the_earliest_counts():
     assert queue.is_idle(), "the later wishes are forgotten"
 
 
-async def test_a_key_that_rests_is_worked_on_once_and_later_however_often_it_is_added():
+async def test_a_key_that_rests_is_worked_on_once_and_later_however_often_it_is_added(monkeypatch):
+    monkeypatch.setattr(workqueue, "LULL", 1.0)  # nobody can ask in time on any machine
     queue = WorkQueue()
     loop = asyncio.get_running_loop()
     queue.add("a")
@@ -66,6 +68,27 @@ async def test_a_key_that_rests_is_worked_on_once_and_later_however_often_it_is_
     assert loop.time() >= rested - 0.001
     queue.done("a")
     assert queue.is_idle()
+    queue.add("a")
+    assert await queue.get() == "a"
+
+
+async def test_a_key_rests_no_more_once_nobody_asks_for_it_any_more():
+    queue = WorkQueue()
+    loop = asyncio.get_running_loop()
+    queue.add("a")
+    await queue.get()
+    queue.done("a", rest=2.5)
+    for _ in range(3):
+        queue.add("a")
+        queue.add_after("a", 0.001)
+        await asyncio.sleep(0.02)
+    last = loop.time()
+    queue.add("a")
+    assert not queue.is_idle()
+    taken = asyncio.create_task(queue.get())
+    await asyncio.wait([taken], timeout=20.0)
+    assert taken.done() and 2.5 * LULL - 0.001 <= loop.time() - last < 2.3
+    queue.done("a")
     queue.add("a")
     assert await queue.get() == "a"
 
