@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal
 
 from msgspec import Struct
@@ -93,7 +93,13 @@ def ports_of(service: Service, pod: Pod) -> PortSet:
         if number is not None:
             name, app = port.get("name") or "", port.get("appProtocol") or ""
             ports.append((name, protocol, number, app))
-    return PortSet(tuple(ports))
+    return _one_of_all(tuple(ports))
+
+
+@lru_cache(256)
+def _one_of_all(ports: tuple[Port, ...]) -> PortSet:
+    """The same object for the same ports: a thousand pods of a Service mostly have the same."""
+    return PortSet(ports)
 
 
 def endpoint(service: Service, pod: Pod, address: str, zone: str | None) -> Endpoint:
@@ -149,14 +155,18 @@ def grouped(
 ) -> dict[PortSet, list[Endpoint]]:
     """The Service's endpoints of one family by the ports they serve, each group by pod name.
 
-    `zones`: node name → zone; `made` keeps what was made of pods the last time.
+    `zones`: node name → zone; `made` keeps what was made of pods the last time, and is what the
+    entries belong to: copy before changing them.
     """
     make = partial(placed, service, family, zones)
     in_order = sorted(pods, key=meta.name)
     every = (made or PerPod()).of(service, in_order, make, what=family, beside=zones)
     groups: dict[PortSet, list[Endpoint]] = {}
+    last, group = None, list[Endpoint]()
     for ports, entry in filter(None, every):
-        groups.setdefault(ports, []).append(entry.copy())  # hints will be written into it
+        if ports is not last:
+            last, group = ports, groups.setdefault(ports, [])
+        group.append(entry)
     return groups
 
 

@@ -51,6 +51,8 @@ class ServicesOfPods:
         pairs = _pairs(service, selector)
         rarest = min(pairs, key=lambda pair: self._pods.count("label", pair))
         candidates = self._pods.by_index("label", rarest)
+        if len(pairs) == 1:
+            return candidates
         return [pod for pod in candidates if selector.items() <= meta.labels(pod).items()]
 
 
@@ -143,6 +145,8 @@ class EndpointSlices(Controller):
         await write_changes(self.informers, slicing.Changes(delete=stale))
         for family in families:
             groups = endpoints_of.grouped(service, pods, family, zones, self._made)
+            if hints.are_wanted(service):
+                groups = {ports: [one.copy() for one in each] for ports, each in groups.items()}
             self._hint(service, family, [one for each in groups.values() for one in each])
             mine = [one for one in existing if one["addressType"] == family]
             await write_changes(self.informers, slicing.plan(family, groups, mine, metadata))

@@ -54,6 +54,11 @@ def is_automatic(service: Service) -> bool:
     return chosen in ("Auto", "auto")
 
 
+def are_wanted(service: Service) -> bool:
+    """Whether anything may be written into the Service's endpoints."""
+    return is_automatic(service) or meta.spec(service).get("trafficDistribution") in NEAR
+
+
 def near(service: Service, endpoints: Iterable[Endpoint]) -> None:
     """Write the hints of `trafficDistribution` into endpoints; none where it says nothing."""
     distribution = meta.spec(service).get("trafficDistribution")

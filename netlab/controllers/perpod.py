@@ -42,7 +42,7 @@ class PerPod(Generic[T]):
             known = {}
         made: dict[str, tuple[Pod, T]] = {}
         for pod in pods:
-            name = meta.name(pod)
+            name = pod["metadata"]["name"]
             before = known.get(name)
             made[name] = before if before and before[0] is pod else (pod, make(pod))
         of_service[what] = basis, made

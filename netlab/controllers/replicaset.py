@@ -189,13 +189,17 @@ def status_of(
 ) -> dict[str, Any]:
     """The status a ReplicaSet with these active pods has; None removes a field by merge patch."""
     template = meta.spec(replica_set)["template"].get("metadata", {}).get("labels") or {}
-    min_ready, now = podlib.min_ready_seconds(replica_set), context.clock()
+    wanted, min_ready = template.items(), podlib.min_ready_seconds(replica_set)
+    ready = [pod for pod in active if meta.is_ready(pod)]
+    available, now = ready, context.clock()
+    if min_ready:
+        available = [pod for pod in ready if podlib.is_available(pod, min_ready, now)]
     old = meta.status(replica_set).get("conditions") or []
     status: ReplicaSetStatus = {
         "replicas": len(active),
-        "fullyLabeledReplicas": sum(template.items() <= meta.labels(pod).items() for pod in active),
-        "readyReplicas": sum(map(meta.is_ready, active)),
-        "availableReplicas": sum(podlib.is_available(pod, min_ready, now) for pod in active),
+        "fullyLabeledReplicas": sum(wanted <= meta.labels(pod).items() for pod in active),
+        "readyReplicas": len(ready),
+        "availableReplicas": len(available),
         "observedGeneration": replica_set["metadata"].get("generation", 0),
         "conditions": conditions_without(old, "ReplicaFailure"),
     }

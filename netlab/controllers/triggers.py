@@ -17,8 +17,10 @@ ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
 class _Seen(Struct):
+    """Of a Service: when it was created, and by name its pods, each beside when it turned."""
+
     service: str = ""
-    pods: dict[str, str] = field(default_factory=dict)
+    pods: dict[str, tuple[Pod, str]] = field(default_factory=dict)
 
 
 class Triggers:
@@ -31,12 +33,22 @@ class Triggers:
     def of(self, service: Service, pods: Iterable[Pod]) -> dict[str, str]:
         """The annotation of what is written now; none where nothing tells when it began."""
         key, created = meta.key(service), service["metadata"].get("creationTimestamp") or ""
-        turned = {meta.name(pod): _turned(pod) for pod in pods}
-        before, self._seen[key] = self._seen.get(key), _Seen(created, turned)
+        before, now = self._seen.get(key), _Seen(created)
+        known = before.pods if before is not None else {}
+        changed: list[str] = []
+        for pod in pods:
+            name = pod["metadata"]["name"]
+            entry = known.get(name)
+            # Nobody changes an informer's objects: the same one turned when it did.
+            if entry is None or entry[0] is not pod:
+                last, entry = entry[1] if entry else "", (pod, _turned(pod))
+                if entry[1] > last:
+                    changed.append(entry[1])
+            now.pods[name] = entry
+        self._seen[key] = now
         if before is None:
             since = created
         else:
-            changed = [when for name, when in turned.items() if when > before.pods.get(name, "")]
             since = min(changed + [created] * (created > before.service), default="")
         return {ANNOTATION: since} if since else {}
 
