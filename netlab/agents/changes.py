@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 from collections import Counter
 
+Source = tuple[str, str, str]
+"""An object that files are made of: kind, namespace, name. All PersistentVolumes are one."""
+
 
 class Changes:
     """How often something that pods read has changed, by namespace; "" for what is in none.
@@ -37,3 +40,25 @@ class Changes:
     async def next(self) -> None:
         """Return once anything has changed, wherever."""
         await self._next.wait()
+
+
+class Touched:
+    """Which objects have changed since somebody took them: he misses none that change meanwhile."""
+
+    def __init__(self) -> None:
+        self._sources: set[Source] = set()
+        self._some = asyncio.Event()
+
+    def note(self, source: Source) -> None:
+        """It has come, gone or changed."""
+        self._sources.add(source)
+        self._some.set()
+
+    async def taken(self, seconds: float) -> frozenset[Source]:
+        """Those that have changed, as soon as there are any; none after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._some.wait()
+        found, self._sources = frozenset(self._sources), set()
+        self._some.clear()
+        return found

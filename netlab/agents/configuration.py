@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from netlab.agents.changes import Changes
+from netlab.agents.changes import Changes, Touched
 from netlab.agents.environment import SourceKind, container_variables, service_variables
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.objects import meta
-from netlab.objects.types import AnyKind, ConfigMap, PersistentVolume, Secret, Service
+from netlab.objects.types import AnyKind, ConfigMap, PersistentVolume, Pod, Secret, Service
 from netlab.workload.sandbox import base_environment
 
 NEW = 1.0
@@ -30,11 +30,14 @@ class PodConfiguration:
         """The how manieth a Service was that came, by its uid."""
         self.changes = Changes()
         self._sources = Changes()  # without Services: of many that come, files know nothing
+        self.touched = Touched()
+        """The objects that files of pods are made of, for who keeps these up to date."""
         self._changed_at = float("-inf")
         informers["Service"].add_listener(self._on_service)
         informers["ConfigMap"].add_listener(self._on_source)
         for kind in ("Secret", "PersistentVolumeClaim", "PersistentVolume"):
             informers[kind].add_listener(self._on_source)
+        informers["Pod"].add_listener(self._on_pod)
 
     @property
     def services_seen(self) -> int:
@@ -110,5 +113,16 @@ class PodConfiguration:
         either = new if new is not None else old
         assert either is not None
         self._changed_at = time.monotonic()
+        space = meta.namespace(either)
+        name = meta.name(either) if space else ""  # any PersistentVolume
+        self.touched.note((str(either["kind"]), space, name))
         for each in (self.changes, self._sources):
             each.note(meta.namespace(either))
+
+    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
+        """What may change of it while it runs, and stand in its own files."""
+        if old is None or new is None:
+            return
+        before, after = old["metadata"], new["metadata"]
+        if any(before.get(field) != after.get(field) for field in ("labels", "annotations")):
+            self.touched.note(("Pod", meta.namespace(new), meta.name(new)))

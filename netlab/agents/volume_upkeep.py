@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable
 
+from netlab.agents.changes import Source
 from netlab.agents.configuration import PodConfiguration
 from netlab.agents.podrun import PodRun
 from netlab.agents.tokens import LOOK_EVERY, Tokens, has_more_than_tokens
+from netlab.agents.volume_sources import sources
 from netlab.agents.volumes import Volumes
 from netlab.errors import NetlabError
 from netlab.tasks import cancel
@@ -31,6 +33,8 @@ class VolumeUpkeep:
         self._volumes = volumes
         self._tokens = tokens
         self._runs = runs
+        self._sources: dict[str, frozenset[Source]] = {}
+        """By the pod's uid, of which objects its files are made: that stays as it is."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -42,15 +46,21 @@ class VolumeUpkeep:
         await cancel(self._task)
 
     async def _refresh_all(self) -> None:
+        look_at = time.monotonic() + LOOK_EVERY
         while True:
-            changed = False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
-                    await self._configuration.changed()
-                    changed = True
-            for run in list(self._runs()):
-                if changed or self._tokens.are_due(run):
-                    await self._refresh(run)
+            touched = await self._configuration.touched.taken(look_at - time.monotonic())
+            runs = self._reading(touched) if touched else []
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + LOOK_EVERY
+                runs += [run for run in self._runs() if self._tokens.are_due(run)]
+            for run in {run.uid: run for run in runs}.values():
+                await self._refresh(run)
+
+    def _reading(self, touched: frozenset[Source]) -> list[PodRun]:
+        """The pods that have files of any of these objects."""
+        runs, known = list(self._runs()), self._sources
+        self._sources = {run.uid: known.get(run.uid) or sources(run.pod) for run in runs}
+        return [run for run in runs if not touched.isdisjoint(self._sources[run.uid])]
 
     async def _refresh(self, run: PodRun) -> None:
         try:
