@@ -179,7 +179,9 @@ async def test_files_of_pods_that_run_follow_their_objects(
     """A pod whose files cannot be brought up to date keeps no other from it."""
     caplog.set_level("INFO")
     volume = {"name": "v", "configMap": {"name": "settings"}}
-    good, refused, broken = (pod_run(volumes=[volume]) for _ in range(3))
+    good, refused, broken = runs = [pod_run(volumes=[volume]) for _ in range(3)]
+    for number, run in enumerate(runs):
+        run.pod["metadata"] |= {"namespace": "default", "uid": f"u{number}"}
     errors = {id(refused): OSError("no room"), id(broken): KeyError("a mistake")}
     prepared: list[PodRun] = []
 
@@ -200,7 +202,7 @@ async def test_files_of_pods_that_run_follow_their_objects(
     await until(lambda: prepared == [refused, broken, good])
     scene.registry.patch("ConfigMap", "default", "settings", {"data": {"color": "blue"}})
     await until(lambda: len(prepared) == 6)
-    assert "pod n/p: volumes stay as they are: no room" in caplog.text
+    assert "p: volumes stay as they are: no room" in caplog.text
 
 
 async def test_pods_go_on_when_it_stops(scene: Scene) -> None:
