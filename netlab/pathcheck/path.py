@@ -142,7 +142,7 @@ class Sightings(Struct):
         here = {
             (seen.packet.source, seen.packet.destination)
             for seen in self._copies.get(probe.key, ())
-            if seen.place == place and seen.outgoing
+            if seen.place == place and seen.outgoing and probe.ip_id in (0, seen.packet.ip_id)
         }
         return {*here, (probe.source, probe.destination)}
 

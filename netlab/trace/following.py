@@ -99,7 +99,7 @@ class Follower:
             last.append(Noted(seen, {name: _collected(trace) for name, trace in traces.items()}))
             for one in seen:
                 if (probe := self._as_sent(one, known)) is not None:
-                    return probe, _together(last)
+                    return probe, _since(one.time, last)
             time.sleep(_PAUSE_SECONDS)
             self._require_lab()
 
@@ -173,11 +173,11 @@ def _collected(trace: Tracing) -> list[TraceEvent]:
         return []
 
 
-def _together(noted: Collection[Noted]) -> Noted:
-    """In their order."""
+def _since(time: int, noted: Collection[Noted]) -> Noted:
+    """All of them: what was seen from that time on, and what was told, which bears none."""
     nodes = {name for one in noted for name in one.told}
     told = {name: [event for one in noted for event in one.told.get(name, ())] for name in nodes}
-    return Noted([seen for one in noted for seen in one.seen], told)
+    return Noted([seen for one in noted for seen in one.seen if seen.time >= time], told)
 
 
 def _alike(address: str, other: str) -> bool:

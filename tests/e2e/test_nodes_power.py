@@ -270,6 +270,10 @@ def test_its_disk_is_as_it_was_and_its_memory_is_empty(power: Power) -> None:
     def listed() -> list[str]:
         return power.here.netlab("exec", "kept", "--", "ls", "/disk", "/memory").stdout.split()
 
+    def restarts() -> int:
+        (status,) = power.client.get("Pod", "default", "kept")["status"]["containerStatuses"]
+        return int(status["restartCount"])
+
     power.here.netlab("apply", "-f", file)
     power.here.netlab(*wait)
     write = "echo here > /disk/file; echo here > /memory/file"
@@ -277,11 +281,9 @@ def test_its_disk_is_as_it_was_and_its_memory_is_empty(power: Power) -> None:
     before = power.client.get("Pod", "default", "kept")
     power.turn("stop")
     power.on()
+    eventually(lambda: restarts() == 1)  # it is said to be ready until the node is looked at
     power.here.netlab(*wait)
-    after = power.client.get("Pod", "default", "kept")
-    assert meta.uid(after) == meta.uid(before)
-    (status,) = after["status"]["containerStatuses"]
-    assert status["restartCount"] == 1
+    assert meta.uid(power.client.get("Pod", "default", "kept")) == meta.uid(before)
     assert listed() == ["/disk:", "file", "/memory:"]
     power.turn("stop")
     power.client.delete("Pod", "default", "kept", grace_period=0)

@@ -474,8 +474,9 @@ BAD = {
         'Topology().pod("box", nodeName="nowhere")',
         "nowhere",
     ),
-    "a command that fails": (
-        'Topology().pod("box", command=["false"])',
+    # One that ends is up for a moment, in which a busy machine may look at it.
+    "a command that is not there": (
+        'Topology().pod("box", command=["/not/there"])',
         "lab lab does not get ready: pod default/box: ",
     ),
 }
