@@ -106,8 +106,19 @@ class InterPodAffinity:
         return self._may_be_first and tally.key in meta.labels(node)
 
     def _tally(self, term: PodAffinityTerm) -> _DomainCounts:
-        there = (other for other in self._others.pods if self._means(term, other, self._pod))
-        return self._counted(term["topologyKey"], there)
+        selector, spaces = self._selected(term), dict[str, bool]()
+        own = meta.namespace(self._pod)
+
+        def is_meant(other: Pod) -> bool:
+            space = meta.namespace(other)
+            if space not in spaces:
+                spaces[space] = self._in_scope(term, space, own)
+            return spaces[space] and selector.matches(meta.labels(other))
+
+        return self._counted(term["topologyKey"], filter(is_meant, self._others.pods))
+
+    def _selected(self, term: PodAffinityTerm) -> selectors.Selector:
+        return _selector(term, self._pod, unlike=term.get("mismatchLabelKeys") or ())
 
     def _counted(self, key: str, pods: Iterable[Pod]) -> _DomainCounts:
         places = (self._domain(key, pod) for pod in pods)

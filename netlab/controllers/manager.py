@@ -213,9 +213,9 @@ async def _work(controller: Controller) -> None:
 
     A key that took much rests in proportion: a Service of a thousand pods is not looked at anew
     for each of them that becomes ready, but a few times for them all. What it waited does not
-    count: that is others' work.
+    count: that is others' work. Whatever else there is to do has its turn between keys.
     """
-    queue = controller.queue
+    queue, computed = controller.queue, 0.0
     while (key := await queue.get()) is not None:
         work = Measured(controller.reconcile(key))
         try:
@@ -223,9 +223,9 @@ async def _work(controller: Controller) -> None:
         except Exception as error:
             if isinstance(error, ApiError) and error.is_of_going_namespace:
                 queue.forget(key)  # whatever it is to make there, it never will
-                continue
-            seconds = queue.retry(key, cap=ROOM if isinstance(error, NotSaved) else None)
-            _log_failure(controller, key, error, seconds)
+            else:
+                seconds = queue.retry(key, cap=ROOM if isinstance(error, NotSaved) else None)
+                _log_failure(controller, key, error, seconds)
         else:
             queue.forget(key)
             if again is not None:
@@ -233,6 +233,10 @@ async def _work(controller: Controller) -> None:
         finally:
             took = work.seconds
             queue.done(key, rest=min(took * _REST, _REST_CAP) if took > _LONG else 0.0)
+        computed += took
+        if computed > _LONG:  # what it asked of the API may have been answered on the spot
+            computed = 0.0
+            await asyncio.sleep(0)
 
 
 def _log_failure(controller: Controller, key: str, error: Exception, seconds: float) -> None:

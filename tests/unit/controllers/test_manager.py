@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import logging
+import time
 
 from netlab.controllers.controller import Controller, WatchedKind, own_key
 from netlab.controllers.manager import start_controllers
@@ -166,3 +167,34 @@ async def test_an_event_for_what_is_gone_hurts_nobody(cluster, make):
     cluster.running.recorder.source("test").normal(ghost, "Gone", "too late")
     await cluster.running.recorder.flush()
     assert await cluster.events("Gone") == []
+
+
+class Busy(Controller):
+    """Computes for every key, and waits for nothing."""
+
+    name = "busy"
+    workers = 1
+
+    def watches(self):
+        return ()
+
+    async def reconcile(self, key):
+        del key
+        end = time.thread_time() + 0.01
+        while time.thread_time() < end:
+            pass
+
+
+async def test_others_have_their_turn_between_many_keys(make):
+    """What a key asks of the API in the same process is answered without waiting, too."""
+    keys = [f"key{number}" for number in range(20)]
+    async with make.cluster(controllers=[Busy]) as cluster:
+        await cluster.settle()
+        busy = next(one for one in cluster.running.controllers if isinstance(one, Busy))
+        for key in keys:
+            busy.queue.add(key)
+        turns = 0
+        while not busy.queue.is_idle():
+            await asyncio.sleep(0)
+            turns += 1
+    assert turns >= len(keys)
