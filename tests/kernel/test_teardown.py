@@ -17,7 +17,7 @@ import snapshot
 
 from netlab.errors import CommandFailed, EnvironmentLacks, TeardownFailed
 from netlab.kernel import lock, netns, paths, preflight, process, teardown
-from netlab.kernel.run import _environment, run
+from netlab.kernel.run import environment, run
 from netlab.network import apply, plan
 
 pytestmark = pytest.mark.root
@@ -443,7 +443,7 @@ def test_without_a_lab_iptables_takes_a_lock_that_only_we_can_hold(lab_dir):
     descriptor = netns.create(paths.namespace(lab_dir, "t.host"))
     listed = ["iptables-legacy", "-t", "nat", "-S"]
     assert "PREROUTING" in run(listed, netns=descriptor).stdout
-    file = Path(_environment("iptables", None)["XTABLES_LOCKFILE"])
+    file = Path(environment("iptables", None)["XTABLES_LOCKFILE"])
     assert not file.stat().st_mode & 0o077
     with file.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
