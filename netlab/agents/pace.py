@@ -26,7 +26,8 @@ class Pace(Struct):
     a time without changes, `quiet` times as long as the last one took and `lull` seconds at most;
     but once `times` as long as it took have passed since, `cap` seconds at most, it waits no more.
     A flood it is after `burst` turns with less than `cap` seconds between changes: some changes, as
-    when a small lab comes up, are waited for by somebody.
+    when a small lab comes up, are waited for by somebody. In a flood the waits last
+    `crowd` times as long: of many who take turns on one machine each is to leave more to others.
     """
 
     settle: float = 0.003
@@ -35,6 +36,7 @@ class Pace(Struct):
     times: float = 4.0
     cap: float = 1.0
     burst: int = 0
+    crowd: float = 1.0
     _turns: int = 0
     _first: float | None = None
     _last: float = 0.0
@@ -65,6 +67,6 @@ class Pace(Struct):
         settled = self._first + max(self.settle, min(_SETTLE * self._cost, _SETTLE_CAP))
         if self._turns < self.burst:
             return settled - now
-        calm = self._last + max(self.settle, min(self.quiet * self._cost, self.lull))
-        latest = self._ended + min(self.times * self._cost, self.cap)
+        calm = self._last + max(self.settle, self.crowd * min(self.quiet * self._cost, self.lull))
+        latest = self._ended + self.crowd * min(self.times * self._cost, self.cap)
         return max(settled, min(calm, latest)) - now

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,11 @@ REST, REST_CAP = 4.0, 10.0
 most seconds: with many Services a look is expensive, and others may change rules of their own."""
 
 KINDS = ("Service", "EndpointSlice", "ServiceCIDR", "Node")
+
+
+def crowd(nodes: int) -> float:
+    """By how much longer each node's rules wait in a flood for there being so many beside it."""
+    return max(1.0, nodes / (2 * (os.cpu_count() or 1)))
 
 
 class Programmer(Protocol):
@@ -114,12 +120,13 @@ class KubeProxy:
         self._notices: Notices | None = None
         self._repaired = False
         self._pending: dict[tuple[str, str], Any] = {}
+        self._pace = Pace(burst=BURST)
         self._loop = Loop(
             f"proxy of {node}",
             self._work,
             retry=RETRY,
             every=self._patience,
-            pace=Pace(burst=BURST),
+            pace=self._pace,
         )
         self._loop.wake()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"proxy-{node}")
@@ -197,8 +204,10 @@ class KubeProxy:
         def listen(old: Any, new: Any) -> None:
             either = new if new is not None else old
             assert either is not None
-            if kind == "Node" and meta.name(either) != self.node:
-                return
+            if kind == "Node":
+                self._pace.crowd = crowd(len(self._informers[kind].items()))
+                if meta.name(either) != self.node:
+                    return
             self._pending[kind, meta.key(either)] = new
             if kind == "Node":
                 self.stands_still = is_left(new, "rules")

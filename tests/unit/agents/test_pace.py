@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from itertools import pairwise
 
 import pytest
 
 from netlab.agents.pace import Pace
+from netlab.agents.proxy import crowd
 
 CHEAP, DEAR = 0.02, 0.3
 
@@ -94,6 +96,27 @@ def stream(clock: Clock, seconds: float) -> list[float]:
 def test_a_flood_is_taken_in_batches_in_time_to_what_one_costs() -> None:
     apart = stream(Clock(0.05), 5.0)
     assert apart[1:-1] == pytest.approx([0.05 * (1 + 4)] * len(apart[1:-1]), abs=0.003)
+
+
+def test_of_many_on_one_machine_each_leaves_more_to_the_others() -> None:
+    clock = Clock(0.05)
+    clock.pace.crowd = 5.0
+    apart = stream(clock, 10.0)
+    assert apart[1:-1] == pytest.approx([0.05 * (1 + 5 * 4)] * len(apart[1:-1]), abs=0.003)
+    clock.now += 1.5
+    began = clock.now
+    clock.turns.clear()
+    clock.pace.burst = 1
+    clock.run([0.0])
+    assert clock.turns == pytest.approx([began + 0.003]), "a lone one waits for nobody"
+
+
+@pytest.mark.parametrize(("nodes", "expected"), [(0, 1.0), (3, 1.0), (8, 2.0), (50, 12.5)])
+def test_how_many_make_a_crowd(
+    monkeypatch: pytest.MonkeyPatch, nodes: int, expected: float
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert crowd(nodes) == expected
 
 
 def test_however_dear_a_turn_nobody_waits_longer_than_the_bound() -> None:
