@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 from netlab.agents import rules_revision
 from netlab.agents.lease import NAMESPACE
 from netlab.client.informer import Informers
 from netlab.objects import meta
-from netlab.objects.types import EndpointSlice, Lease
+from netlab.objects.types import EndpointSlice, Lease, Node
 
 LIMIT = 5.0
 """Seconds after which nobody waits any more for rules that are not written yet."""
@@ -42,6 +43,8 @@ class Draining:
         self._left_out: dict[str, int] = {}
         """By pod: the revision of the slices since when no Service has it."""
         self._progress = asyncio.Event()
+        self._written: float | None = None
+        """The revision that all nodes' rules have, until one of them may have another."""
         self._others: list[Callable[[], Iterable[int]]] = []
 
     def consider(self, said: Callable[[], Iterable[int]]) -> None:
@@ -54,11 +57,13 @@ class Draining:
         self._slices.add_index(_INDEX, _ready_pods)
         self._slices.add_listener(self._on_slice)
         self._leases.add_listener(self.progressed)
+        self._nodes.add_listener(self.progressed)
 
     def stop(self) -> None:
         """Follow no longer."""
         self._slices.remove_listener(self._on_slice)
         self._leases.remove_listener(self.progressed)
+        self._nodes.remove_listener(self.progressed)
 
     async def wait(self, uid: str, seconds: float) -> None:
         """Return once no new connection reaches the pod, or after `seconds` (at most `LIMIT`)."""
@@ -74,7 +79,12 @@ class Draining:
     def _is_known(self, uid: str) -> bool:
         """Whether the rules of every node have that no Service has the pod."""
         revision = self._left_out.get(uid, 0)
-        return not revision or all(said >= revision for said in self._said())
+        if not revision:
+            return True
+        if self._written is None:  # a thousand pods ask at once
+            self._written = min(self._said(), default=math.inf)
+        others = (said for others in self._others for said in others())
+        return self._written >= revision and all(said >= revision for said in others)
 
     def _said(self) -> Iterator[int]:
         """What the nodes have said that live; one that was deleted routes nobody any more."""
@@ -83,8 +93,6 @@ class Draining:
             said = rules_revision.said(lease) if lease and meta.is_ready(node) else None
             if said is not None:
                 yield said
-        for others in self._others:
-            yield from others()
 
     def _on_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         after = set(_ready_pods(new)) if new and (old or self._left_out) else set()
@@ -96,8 +104,9 @@ class Draining:
                 del self._left_out[next(iter(self._left_out))]
             self.progressed()
 
-    def progressed(self, *_: Lease | None) -> None:
+    def progressed(self, *_: Lease | Node | None) -> None:
         """Something happened that pods may be waiting for."""
+        self._written = None
         self._progress.set()
         self._progress = asyncio.Event()
 

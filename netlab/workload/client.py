@@ -27,6 +27,8 @@ class ResponderClient(Calls):
         super().__init__(socket_path, "responder")
         self._ports = Ports()
         self._turn = asyncio.Lock()  # what is asked first happens first
+        self._ending: list[str] = []
+        self._stopping: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """Disconnect; what is served goes on being served."""
@@ -87,11 +89,20 @@ class ResponderClient(Calls):
         await self.call("certify", certificates=dict(certificates))
 
     async def stop(self, uids: Sequence[str]) -> None:
-        """Close the ports and connections of pods, by uid; unknown ones are no error."""
-        if uids:
-            async with self._turn:
-                self._ports.close(uids)
-                await self.call("stop", uids=list(uids))
+        """Close the ports and connections of pods, by uid; unknown ones are no error. One message
+        for all that end while another is on its way."""
+        if not uids:
+            return
+        self._ending += uids
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name="stop built-in servers")
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        async with self._turn:
+            uids, self._ending, self._stopping = self._ending, [], None
+            self._ports.close(uids)
+            await self.call("stop", uids=uids)
 
     async def leave(self, uid: str) -> None:
         """Close the ports of a pod, on which somebody else answers; who asks yet is answered."""
