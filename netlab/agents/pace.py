@@ -27,7 +27,8 @@ class Pace(Struct):
     but once `times` as long as it took have passed since, `cap` seconds at most, it waits no more.
     A flood it is after `burst` turns with less than `cap` seconds between changes: some changes, as
     when a small lab comes up, are waited for by somebody. In a flood the waits last
-    `crowd` times as long: of many who take turns on one machine each is to leave more to others.
+    `crowd` times as long, and a burst is so much shorter: of many who take turns on one machine
+    each is to leave more to others.
     """
 
     settle: float = 0.003
@@ -65,7 +66,7 @@ class Pace(Struct):
         if self._first is None:
             return 0.0
         settled = self._first + max(self.settle, min(_SETTLE * self._cost, _SETTLE_CAP))
-        if self._turns < self.burst:
+        if self._turns < self.burst / self.crowd:
             return settled - now
         calm = self._last + max(self.settle, self.crowd * min(self.quiet * self._cost, self.lull))
         latest = self._ended + self.crowd * min(self.times * self._cost, self.cap)
