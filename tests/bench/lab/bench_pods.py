@@ -1,12 +1,14 @@
-"""A lab of many pods on two nodes: up, memory, down; and what the network's part of it is.
+"""A lab of many pods: up, CPU, memory, down; and what the network's part of it is.
 
     sudo .venv/bin/python tests/bench/lab/bench_pods.py [--pods 100] [--rounds 3] [--growth]
+    … bench_pods.py --pods 10000 --nodes 20 --rounds 1 --no-network
 
 The network's part is measured in the same run as a ratio to bare netlink messages that were
 encoded beforehand (see ../network/bench_pods.py), which is to stay below 3 at 100 pods. Down is
 to take less than 1 s. There is no process per pod. `--growth` brings up a quarter and a half as
 many as well: what a lab without pods takes being left out, twice as many are to take twice as long
-(an exponent of 1).
+(an exponent of 1). Each thousand pods is a Deployment with its Service. CPU is that of the
+controller, and of programs that it ran to their end.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from scene import memory, netlab, private_place, processes, row
+from scene import memory, netlab, private_place, processes, row, spent
 
 MANIFEST = """
 apiVersion: netlab/v1
@@ -31,31 +33,51 @@ spec:
   serviceCIDR: 172.20.0.0/16
   nodeNetwork: 192.168.11.0/24
   nodes:
-  - {{name: worker1, podCIDR: 10.1.0.0/16}}
-  - {{name: worker2, podCIDR: 10.2.0.0/16}}
+{nodes}
+"""
+
+NODE = "  - {{name: worker{number}, podCIDR: 10.{number}.0.0/16}}"
+
+SERVED = """
 ---
 apiVersion: apps/v1
 kind: Deployment
-metadata: {{name: web}}
+metadata: {{name: {name}}}
 spec:
   replicas: {pods}
-  selector: {{matchLabels: {{app: web}}}}
+  selector: {{matchLabels: {{app: {name}}}}}
   template:
-    metadata: {{labels: {{app: web}}}}
+    metadata: {{labels: {{app: {name}}}}}
     spec: {{containers: [{{name: web, image: nginx, ports: [{{containerPort: 80}}]}}]}}
 ---
 apiVersion: v1
 kind: Service
-metadata: {{name: web}}
+metadata: {{name: {name}}}
 spec:
-  selector: {{app: web}}
+  selector: {{app: {name}}}
   ports: [{{port: 80}}]
 """
+
+EACH = 1000
+"""Pods of one Deployment."""
+
+UP = ("up", "-q", "--timeout", "10m")
+
+
+def manifest(pods: int, nodes: int = 2) -> str:
+    """A lab with so many pods, in Deployments `web`, `web1`, … of `EACH`."""
+    listed = "\n".join(NODE.format(number=number) for number in range(1, nodes + 1))
+    counts = [min(EACH, pods - start) for start in range(0, pods, EACH)] or [0]
+    served = [
+        SERVED.format(name=f"web{number or ''}", pods=each) for number, each in enumerate(counts)
+    ]
+    return MANIFEST.format(nodes=listed) + "".join(served)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pods", type=int, default=100)
+    parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-network", action="store_true", help="leave the ratio out")
     parser.add_argument("--growth", action="store_true", help="fewer pods as well")
@@ -66,13 +88,16 @@ def main() -> None:
     figures: dict[str, list[float]] = defaultdict(list)
     with private_place() as base:
         file = base / "many.yaml"
-        file.write_text(MANIFEST.format(pods=options.pods))
+        file.write_text(manifest(options.pods, options.nodes))
         for _ in range(options.rounds):
-            figures["netlab up, until all is settled"].append(netlab("up", "-q", str(file)))
+            figures["netlab up, until all is settled"].append(netlab(*UP, str(file)))
+            own, beside = spent("many")
+            figures["… CPU of the controller"].append(own)
+            figures["… CPU of programs that it ran"].append(beside)
             used, count = memory("many"), processes("many")
             figures["netlab down"].append(netlab("down", "-q"))
             time.sleep(1.0)  # the kernel takes links apart in the background
-        print(f"{options.pods} pods on two nodes, {options.rounds} rounds")
+        print(f"{options.pods} pods on {options.nodes} nodes, {options.rounds} rounds")
         for name, seconds in figures.items():
             row(name, seconds)
         print(f"  {count} processes;", end=" ")
@@ -98,8 +123,8 @@ def growth(pods: int, rounds: int) -> None:
 def up(base: Path, pods: int) -> float:
     """Seconds until so many pods are ready; they are taken down again."""
     file = base / "many.yaml"
-    file.write_text(MANIFEST.format(pods=pods))
-    seconds = netlab("up", "-q", str(file))
+    file.write_text(manifest(pods))
+    seconds = netlab(*UP, str(file))
     netlab("down", "-q")
     time.sleep(1.0)  # the kernel takes links apart in the background
     return seconds

@@ -12,7 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
-from bench_pods import MANIFEST
+from bench_pods import manifest
 from scene import memory, netlab, private_place, row
 
 from netlab.client.settled import look
@@ -28,7 +28,7 @@ def main() -> None:
     ups, downs, sizes = [], [], []
     with private_place() as base:
         file = Path(base) / "many.yaml"
-        file.write_text(MANIFEST.format(pods=0))
+        file.write_text(manifest(0))
         netlab("up", "-q", str(file))
         sizes.append(memory("many")["controller"])
         with Client(paths.api_socket(paths.lab_dir("many"))) as api:
