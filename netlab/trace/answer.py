@@ -45,8 +45,8 @@ class Answer(Struct, frozen=True):
 class Seen(Struct, frozen=True):
     """What there is beside the objects: the story of a packet, if one could be sent; why the name
     could not be looked up, or nothing be sent; causes found on the way, and what they are shown
-    by. `way` is the one that was asked by; `named`: somebody said who asks, so that other ways are
-    not his."""
+    by; what was put back on nodes `lately`. `way` is the one that was asked by; `named`: somebody
+    said who asks, so that other ways are not his."""
 
     story: Story | None = None
     problem: str = ""
@@ -54,6 +54,7 @@ class Seen(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     way: Way = EVERY_WAY
     named: bool = False
+    lately: tuple[str, ...] = ()
 
 
 def answer(service: Service, facts: Facts, seen: Seen) -> Answer:
@@ -66,7 +67,12 @@ def answer(service: Service, facts: Facts, seen: Seen) -> Answer:
         service=meta.key(service),
         answers=reached,
         sentence=_sentence(name, seen, found, reached=reached),
-        evidence=(*seen.notes, *([seen.problem] if seen.problem else []), *_evidence(story)),
+        evidence=(
+            *seen.notes,
+            *([seen.problem] if seen.problem else []),
+            *_evidence(story),
+            *seen.lately,
+        ),
         causes=found,
         remedies=tuple(dict.fromkeys(remedy(each, name, space) for each in found)),
     )

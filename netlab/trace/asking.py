@@ -22,7 +22,7 @@ from netlab.pathcheck.world import World
 from netlab.trace.passages import Passage
 from netlab.trace.way import NOWHERE, Decision, Tracked
 
-_TRANSLATED = re.compile(r"(?:--to-destination|dnat to) (\[?[0-9a-f.:]+\]?)")
+_TRANSLATED = re.compile(r"(?:--to-destination|dnat to) (?:\[([0-9a-f:]+)\]|([0-9.]+))")
 
 
 def forwards(world: World) -> Callable[[str, str, bool], bool]:
@@ -123,7 +123,7 @@ def _lost_translated(hops: Sequence[Hop], there: Sequence[Passage]) -> str | Non
         return None
     if any(hop.destination != there[-1].destination for hop in hops):
         return None
-    found = [split(one[1])[0] for text in texts if (one := _TRANSLATED.search(text))]
+    found = [one[1] or one[2] for text in texts if (one := _TRANSLATED.search(text))]
     return found[-1] if found else ""
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from netlab.ingress.backends import Unresolved, backend
 from netlab.ingress.compile import compile_
 from netlab.ingress.flags import Unusable
 from netlab.ingress.match import location_for, server_for
@@ -19,7 +21,16 @@ from netlab.ingress.model import World as Objects
 from netlab.ingress.options import Options, options
 from netlab.objects import meta
 from netlab.objects.loadbalancing import ingress_ips
-from netlab.objects.types import ConfigMap, Ingress, IngressClass, Namespace, Pod, Service
+from netlab.objects.types import (
+    ConfigMap,
+    HTTPIngressPath,
+    Ingress,
+    IngressClass,
+    IngressServiceBackend,
+    Namespace,
+    Pod,
+    Service,
+)
 from netlab.pathcheck.world import World
 from netlab.workload.behaviour import expand
 from netlab.workload.catalogue import catalogue
@@ -39,7 +50,8 @@ class IngressObjects(Struct, frozen=True):
 class Door(Struct, frozen=True):
     """The rule that takes a request: the controller's server and location, of which Ingress
     (`namespace/name`, "" for nobody's), and the Service's endpoints that it may lead to; without a
-    `service`, the `status` that nginx answers itself, or the URL it redirects to."""
+    `service`, the `status` that nginx answers itself, or the URL it redirects to; `lacking` is what
+    the Service that the Ingress names lacks, "" where that is not why."""
 
     host: str
     path: str
@@ -53,6 +65,7 @@ class Door(Struct, frozen=True):
     status: int = 0
     redirect: str = ""
     canary: str = ""
+    lacking: str = ""
 
 
 def controllers(world: World) -> Iterator[str]:
@@ -91,10 +104,43 @@ def door(pod: Pod, host: str, path: str, objects: IngressObjects, world: World) 
         said = options(arguments, catalogue().image(image).tag)
     except Unusable:
         return None
-    configuration = compile_(_known(said, objects, world), said).configuration
+    known = _known(said, objects, world)
+    configuration = compile_(known, said).configuration
     server = server_for(configuration, urlsplit(f"//{host}").hostname or "")
     location = location_for(server, path) if server is not None else None
-    return _door(server, location) if server is not None and location is not None else None
+    if server is None or location is None:
+        return None
+    found = _door(server, location)
+    return found if found.service else replace(found, lacking=_lacking(location, known))
+
+
+def _lacking(location: Location, known: Objects) -> str:
+    """Why an Ingress's path leads to nobody: no such Service, no such port, no endpoint."""
+    space = location.ingress.partition("/")[0]
+    mine = [one for one in known.ingresses if meta.key(one) == location.ingress]
+    paths = (path for one in mine for path in _paths(one))
+    for path in paths:
+        named = path["backend"].get("service")
+        if named is not None and (path.get("path") or "/") == location.ingress_path:
+            return _of_backend(named, space, known)
+    return ""
+
+
+def _paths(ingress: Ingress) -> Iterator[HTTPIngressPath]:
+    for rule in meta.spec(ingress).get("rules") or ():
+        http = rule.get("http")
+        yield from http["paths"] if http else ()
+
+
+def _of_backend(named: IngressServiceBackend, space: str, known: Objects) -> str:
+    key = f"{space}/{named['name']}"
+    try:
+        found = backend(named, space, known)
+    except Unresolved as error:
+        told = str(error)
+        what = told.removeprefix(f'Error obtaining Endpoints for Service "{key}": ')
+        return told if what == told else f"Service {key}: {what}"
+    return "" if found.is_there else f"Service {key} has no endpoint"
 
 
 def _known(said: Options, objects: IngressObjects, world: World) -> Objects:

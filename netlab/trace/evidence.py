@@ -88,6 +88,21 @@ def nowhere(story: Story) -> Iterator[Decision]:
             yield one
 
 
+_NO_PROTOCOL = {4: (3, 2), 6: (4, 1)}
+
+
+def unknown_protocol(story: Story) -> Iterator[Cause]:
+    """A machine whose kernel says that it does not speak the protocol."""
+    back, version = story.evidence.back, 6 if ":" in story.probe.dst else 4
+    if back is not None and back.error == _NO_PROTOCOL[version]:
+        name = story.probe.proto.upper()
+        text = (
+            f"{back.sent} does not know {name}: this machine's kernel has none, so nobody listens"
+        )
+        command = f"sudo modprobe {story.probe.proto}    # if there is such a module"
+        yield Cause("UnknownProtocol", text, remedy=command)
+
+
 def hairpin_port(story: Story) -> tuple[str, str] | None:
     """(node, interface) of the pod that a Service sent back to itself in vain, if that is so."""
     if story.journey.outcome == "reachable" or "/" not in story.sender:

@@ -191,6 +191,7 @@ _UNREACHABLE = "destination unreachable"
 _CODES = {
     (4, 3, 0): f"{_UNREACHABLE}: no route to its network",
     (4, 3, 1): f"{_UNREACHABLE}: its host does not answer",
+    (4, 3, 2): f"{_UNREACHABLE}: protocol unreachable",
     (4, 3, 3): f"{_UNREACHABLE}: port unreachable",
     (4, 3, 4): "too big for the next link, and not to be cut",
     (4, 3, 9): f"{_UNREACHABLE}: its network is prohibited",
@@ -203,6 +204,7 @@ _CODES = {
     (6, 1, 4): f"{_UNREACHABLE}: port unreachable",
     (6, 1, 6): f"{_UNREACHABLE}: its route rejects it",
     (6, 2, 0): "too big for the next link",
+    (6, 4, 1): "its protocol is not known there",
     (6, 3, 0): "its hop limit ran out on the way",
 }
 

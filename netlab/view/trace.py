@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from netlab.diagnosis.facts import count
+from netlab.diagnosis.remedies import remedy
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.config import ModeName
@@ -27,6 +28,9 @@ _WHICH = {
     "established": "a later packet of its flow",
     "reply": "the answer to the first packet",
 }
+MEND = "mend: "
+"""Before a command that is to be typed as it is: no line of it is folded."""
+
 _MOST_TURNS = 5
 _MOST_STEPS = 8
 _FEW = 2
@@ -61,7 +65,7 @@ def _summary(story: Story) -> Iterator[str]:
         ]
         yield ", ".join((f"{place}{_ways(journey.hops, place)}", *dnats, *snats, *ends))
     yield from _end(story)
-    yield from (f"  why: {cause}" for cause in story.causes)
+    yield from _causes(story)
     yield from _turns(story)
     yield from trace_save.untold(story, explain=False)
     yield from _both(story)
@@ -111,11 +115,20 @@ def _lines(story: Story, *, explain: bool, detailed: bool) -> Iterator[str]:
         yield from _stay(story, place, explain=explain, detailed=detailed)
     yield from _end(story)
     yield from trace_way.way_back(story, detailed=detailed)
-    yield from (f"  why: {cause}" for cause in story.causes)
+    yield from _causes(story)
     yield from _mattered(story)
     yield from _turns(story)
     yield from trace_save.untold(story, explain=explain)
     yield from _both(story)
+
+
+def _causes(story: Story) -> Iterator[str]:
+    """Why it was not answered, and what to do about it."""
+    target = story.check.target
+    for cause in story.causes:
+        yield f"  why: {cause}"
+        if cause.remedy or target.service:
+            yield f"  {MEND}{remedy(cause, target.service, target.namespace)}"
 
 
 def _both(story: Story) -> Iterator[str]:
@@ -272,7 +285,6 @@ def _end(story: Story) -> Iterator[str]:
     elif off := [cause for cause in story.causes if cause.reason == "HairpinOff"]:
         port = next(hop for hop in journey.hops if hop.place in off[0].nodes)
         yield f"lost at the bridge port {port.ifname} of {port.place}: hairpin is off"
-        yield f"  mend: {off[0].remedy}"
     else:
         yield f"lost {_until(story)}" + (f": {journey.note}" if journey.note else "")
     if story.evidence.dropped:

@@ -79,4 +79,5 @@ def _door(door: Door) -> Iterator[str]:
         canary = f", or to its canary {door.canary}" if door.canary else ""
         yield f"  so       Service {door.service}, port {door.port}{canary}"
     else:
-        yield f"  so       it answers {door.status} itself"
+        why = f": {door.lacking}" if door.lacking else ""
+        yield f"  so       it answers {door.status} itself{why}"

@@ -74,6 +74,8 @@ spec:
       paths:
       - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
       - {path: /empty, pathType: Exact, backend: {service: {name: none, port: {number: 80}}}}
+      - {path: /typo, pathType: Exact, backend: {service: {name: wep, port: {number: 80}}}}
+      - {path: /port, pathType: Exact, backend: {service: {name: web, port: {number: 81}}}}
 """
 
 
@@ -176,12 +178,16 @@ def test_a_kept_connection_is_seen_too(lab: Machine) -> None:
 def test_what_an_ingress_answers_itself(lab: Machine) -> None:
     told = trace(lab, "client", "http://shop.example.org/empty")
     assert "rule     Ingress default/shop: host shop.example.org, path /empty (Exact)" in told
-    assert "so       it answers 503 itself" in told
+    assert "so       it answers 503 itself: Service default/none has no endpoint" in told
     assert "GET /empty → HTTP/1.1 503" in told
     (address,) = re.findall(r"asked at (\S+),", told)
     told = trace(lab, "client", f"http://{address}/")
     assert "rule     no Ingress has it: any host, path /" in told
     assert "so       it answers 404 itself" in told
+    told = trace(lab, "client", "http://shop.example.org/typo")
+    assert "so       it answers 503 itself: Service default/wep: no such Service" in told
+    told = trace(lab, "client", "http://shop.example.org/port")
+    assert 'so       it answers 503 itself: Service "default/web" has no port "81"' in told
 
 
 @pytest.mark.parametrize("target", ["svc/web:80", "node/worker001:30080", "pod/near:80"])

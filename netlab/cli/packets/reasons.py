@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from netlab.cli.packets.nodes_in_force import Nodes
-from netlab.diagnosis import in_force, names
+from netlab.diagnosis import in_force, lately, names
 from netlab.diagnosis.facts import Cause, Facts, Way
 from netlab.diagnosis.in_force import InForce
 from netlab.objects import meta
@@ -58,7 +59,15 @@ def seen(
     if story is not None:
         story = story.with_causes(world, facts)
     notes = (*_names(check, world), *_headless(service, story))
-    return Seen(story, problem, tuple(found), notes, Way(entrance=entrance(check, service)))
+    way = Way(entrance=entrance(check, service))
+    before = _lately(story, world, facts, found) if story is not None else ()
+    return Seen(story, problem, tuple(found), notes, way, lately=tuple(before))
+
+
+def _lately(story: Story, world: World, facts: Facts, found: Sequence[Cause]) -> Iterator[str]:
+    """What was put back on the nodes of its way of which nothing else is said."""
+    told = {node for cause in found for node in cause.nodes}
+    return lately.put_back(facts, [n for n in _way(story, world) if n not in told], time.time())
 
 
 def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Path) -> Story:
@@ -103,6 +112,7 @@ def of_way(
     yield from evidence.stuck(service, story, world)
     yield from evidence.rules_of_others(story)
     yield from evidence.policies(story)
+    yield from evidence.unknown_protocol(story)
     if (port := evidence.hairpin_port(story)) is not None and not nodes.lets_back(*port):
         yield evidence.hairpin(story, *port)
     there = nodes.in_force(_way(story, world), service, _family(story))

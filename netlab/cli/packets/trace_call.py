@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.cli import options, terminal
+from netlab.cli import options
 from netlab.cli.packets import lab_world, trace_options, trace_show
 from netlab.cli.packets.trace_options import Asked
 
@@ -45,9 +45,9 @@ def show(call: Call, arguments: argparse.Namespace) -> int:
     else:
         told = trace_calls.lines(call, lambda one: trace_show.told(one, arguments))
         for line in trace.minimal(story) if arguments.minimal else told:
-            print(terminal.fit(escape_line(line)))
+            print(trace_show.fit(escape_line(line)))
         for line in trace.ends(story) if arguments.ends else ():
-            print(terminal.fit(line))
+            print(trace_show.fit(line))
     behind = call.behind.story if call.behind is not None else None
     if story.agreement.difference or (behind is not None and behind.agreement.difference):
         return trace_show.DISAGREE

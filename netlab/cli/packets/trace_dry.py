@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from netlab.cli import terminal
 from netlab.cli.packets import paper_lab, trace_options, trace_show
 from netlab.cli.packets.trace_options import Asked
 from netlab.errors import UsageError
@@ -40,10 +39,10 @@ def show(story: Story, arguments: argparse.Namespace) -> int:
         print(json.dumps(document(story), indent=2))
     else:
         for line in trace_show.told(story, arguments):
-            print(terminal.fit(line))
+            print(trace_show.fit(line))
         if arguments.ends or len(story.ends) > 1:
             for line in trace.ends(story):
-                print(terminal.fit(line))
+                print(trace_show.fit(line))
     lost = story.verdict != "delivered" or any(end.verdict != "delivered" for end in story.ends)
     return int(bool(arguments.expect) and lost)
 

@@ -27,6 +27,13 @@ def told(story: Story, arguments: argparse.Namespace) -> Iterator[str]:
     return trace.lines(story, explain=arguments.explain, detailed=arguments.detailed)
 
 
+def fit(line: str) -> str:
+    """A line folded for the terminal; a command that is to be typed as it is."""
+    from netlab.view.trace import MEND
+
+    return line if line.lstrip().startswith(MEND) else terminal.fit(line)
+
+
 def show(story: Story, arguments: argparse.Namespace, *, indent: int | None = 2) -> int:
     """Print it; the exit code."""
     from netlab.trace.agreement import observed
@@ -39,7 +46,7 @@ def show(story: Story, arguments: argparse.Namespace, *, indent: int | None = 2)
         from netlab.view import trace
 
         for line in (*told(story, arguments), *(trace.ends(story) if arguments.ends else ())):
-            print(terminal.fit(line))
+            print(fit(line))
     if story.agreement.difference:
         return DISAGREE
     return int(bool(arguments.expect) and observed(story.journey) != "delivered")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from netlab.diagnosis.facts import Cause
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Target
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey
@@ -16,6 +17,7 @@ from netlab.trace.agreement import Agreement
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
 from netlab.trace.story import ChainVisit, Story
+from netlab.trace.way import Evidence, WayBack
 from netlab.view.trace import lines
 
 PROBE = ProbePacket(7, "tcp", "10.244.0.2", 4000, "10.96.1.1", 80, 7)
@@ -105,6 +107,25 @@ def test_a_pod_that_was_sent_to_itself() -> None:
     told = list(lines(replace(own, causes=(cause,))))
     assert "lost at the bridge port veth1 of w1: hairpin is off" in told
     assert f"  mend: {cause.remedy}" in told
+
+
+@pytest.mark.parametrize(("version", "error"), [(4, (3, 2)), (6, (4, 1))])
+def test_a_protocol_that_nobody_speaks(version: int, error: tuple[int, int]) -> None:
+    hop = Hop("default/web-0", "eth0", "10.244.0.9", "10.244.0.2")
+    back = WayBack("an error", "default/web-0", (hop,), hop, hop, (), (), error)
+    probe = replace(PROBE, proto="sctp", dst="10.96.1.1" if version == 4 else "fd00::1")
+    told = story(probe=probe, evidence=Evidence(back))
+    (cause,) = evidence.unknown_protocol(told)
+    assert cause.message.startswith("default/web-0 does not know SCTP")
+    assert cause.remedy.startswith("sudo modprobe sctp")
+    other = replace(back, error=(3, 3))
+    assert not list(evidence.unknown_protocol(story(probe=probe, evidence=Evidence(other))))
+
+
+def test_below_a_cause_stands_what_mends_it() -> None:
+    off = Cause("NodeOff", "w1 is off", nodes=("w1",))
+    told = list(lines(story(causes=(off,))))
+    assert told[told.index("  why: w1 is off") + 1] == "  mend: sudo netlab node start w1"
 
 
 def test_affinity_to_one_that_does_not_answer() -> None:
