@@ -252,10 +252,12 @@ class _Walk:
 
 
 def _ended(found: Iterable[Outcome], shut: Mapping[str, str]) -> Iterator[Outcome]:
-    """Those that routes turn away: all but a blackhole say so to who sent it."""
+    """Those that routes turn away: all but a blackhole say so to who sent it. Of IPv6 a bridge drops
+    what has another destination than it came with, without a word."""
     for one in found:
         kind = shut.get(one.packet.destination)
-        refuses = one.hook == ROUTING and kind != "blackhole"
+        is_mute = kind == "blackhole" or (one.packet.dnat and ":" in one.packet.destination)
+        refuses = one.hook == ROUTING and not is_mute
         if kind:
             yield replace(one, verdict="REJECT") if refuses else one
 
