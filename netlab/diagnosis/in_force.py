@@ -129,6 +129,17 @@ def network(there: Iterable[InForce], *, filtered: bool = True) -> Iterator[Caus
             )
 
 
+def pod_link(pod: str, node: str, words: str, *, left: bool) -> Cause:
+    """A pod's link, or its port on the node, that takes nothing; `left`: nobody puts it back."""
+    return Cause(
+        "NetworkChanged",
+        f"the network of pod {pod} was changed by hand: {words}",
+        nodes=(node,),
+        pods=(pod.partition("/")[2],),
+        remedy=_taken_up_again(node) if left else "",
+    )
+
+
 _PER_LINK = re.compile(r"net\.ipv4\.conf\.(.+)\.(forwarding|rp_filter)")
 _PAST_RULES = "packets between pods of the node skip its{} rules"
 _EFFECTS = {

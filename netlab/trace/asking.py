@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 from netlab.kernel import conntrack, sysctl
 from netlab.kernel.routes import Route, Routing
@@ -65,6 +66,27 @@ def turns_away(world: World) -> Callable[[str, str, str, str], str]:
                 return ""
             kind = kernel.route(destination, source=source, iif=link).kind
         return kind if kind in NOWHERE else ""
+
+    return asked
+
+
+def link_faults(netns: Path | int) -> list[str]:
+    """What is amiss of the links of a pod, as its kernel has them."""
+    found = []
+    for link in json.loads(run(["ip", "-j", "link", "show"], netns=netns).stdout):
+        if "LOOPBACK" not in link["flags"] and "UP" not in link["flags"]:
+            found.append(f"{link['ifname']} is down")
+        elif "LOOPBACK" not in link["flags"] and "LOWER_UP" not in link["flags"]:
+            found.append(f"{link['ifname']}'s port on the node is down")
+    return found
+
+
+def hears(world: World) -> Callable[[str], bool]:
+    """Whether the links of a pod are up at both ends. Asked once."""
+
+    @cache
+    def asked(pod: str) -> bool:
+        return not link_faults(world.places[pod].netns)
 
     return asked
 

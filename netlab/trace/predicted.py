@@ -144,6 +144,8 @@ class _Walk:
             yield from self._node(sender.name, "OUTPUT", going)
         elif packet.destination in sender.addresses:
             yield _end("delivered", going, sender.name)
+        elif sender.role == "pod" and not self._router.hears(sender.name):
+            yield _end("lost", going, sender.name)
         elif sender.role == "pod":
             yield from self._enter(sender.node, POD_BRIDGE, replace(going, behind=sender))
         else:
@@ -179,6 +181,9 @@ class _Walk:
             yield from self._node(place, "PREROUTING", replace(going, packet=packet))
         else:
             owns = going.packet.destination in found.addresses
+            if found.role == "pod" and not self._router.hears(place):
+                yield _end("lost", going, place)
+                return
             yield _end("delivered" if owns else self._turned_away(found, going), going, place)
 
     def _node(self, node: str, entry: EntryHook, going: _Going) -> Iterator[Prediction]:
@@ -216,11 +221,20 @@ class _Walk:
             alone = simulated(replace(packet, may_leave_by=frozenset()))
             routed = [one for one in found if one.packet.destination not in shut]
             found = [*routed, *_ended(alone, shut)]
+        if pod is not None and (deaf := self._deaf(node, found)):
+            return simulated(replace(packet, shut=deaf))
         own = frozenset(pod.addresses) if pod is not None else frozenset()
         comes_back = any(outcome.packet.destination in own for outcome in found)
         if pod is None or not comes_back or self._router.lets_back(pod.name, ":" in packet.source):
             return found
         return simulated(replace(packet, shut=own))
+
+    def _deaf(self, node: str, found: Iterable[Outcome]) -> frozenset[str]:
+        """Those ends that a bridge sends nothing to, because that port of it is down."""
+        ends = {one.packet.destination: self._owner(one.packet.destination) for one in found}
+        pods = {to: one for to, one in ends.items() if one is not None and one.role == "pod"}
+        here = {to: one.name for to, one in pods.items() if one.node == node}
+        return frozenset(to for to, name in here.items() if not self._router.hears(name))
 
     def _turned(self, node: str, packet: Packet, found: Iterable[Outcome]) -> Mapping[str, str]:
         """What the node's routes turn away of it behind its first rules: the entry's kind by its
@@ -252,8 +266,8 @@ class _Walk:
 
 
 def _ended(found: Iterable[Outcome], shut: Mapping[str, str]) -> Iterator[Outcome]:
-    """Those that routes turn away: all but a blackhole say so to who sent it. Of IPv6 a bridge drops
-    what has another destination than it came with, without a word."""
+    """Those that routes turn away: all but a blackhole say so to who sent it. Of IPv6 a bridge
+    drops what has another destination than it came with, without a word."""
     for one in found:
         kind = shut.get(one.packet.destination)
         is_mute = kind == "blackhole" or (one.packet.dnat and ":" in one.packet.destination)

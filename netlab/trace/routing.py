@@ -61,14 +61,25 @@ def _none_does(place: str, link: str, source: str, destination: str) -> str:
     return ""
 
 
+Hears = Callable[[str], bool]
+"""Whether a pod is on its link: it takes what comes by it, and what it sends gets away."""
+
+
+def _all_hear(pod: str) -> bool:
+    """As pods are planned."""
+    del pod
+    return True
+
+
 class Router(Struct, frozen=True):
     """The namespaces of machines by the name of the place, which of them forward, which pods' ports
-    let back, and what routes turn away."""
+    let back, what routes turn away, and which pods are on their links."""
 
     namespaces: Mapping[str, Namespace]
     forwards: Forwards = _all_do
     lets_back: LetsBack = _hairpin
     turns_away: TurnsAway = _none_does
+    hears: Hears = _all_hear
 
     def takes(self, place: str, link: str) -> bool:
         """Whether a link of a machine takes what comes in by it: one that is down does not."""

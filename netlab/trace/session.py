@@ -91,7 +91,8 @@ def _told(
     ends, agreement = foreseen(router)
     if agreement.difference:  # a link that is down, a route that is gone: no fault of the rules
         there, refused = asking.networks(router.namespaces, world), asking.turns_away(world)
-        standing, otherwise = foreseen(replace(router, namespaces=there, turns_away=refused))
+        now = replace(router, namespaces=there, turns_away=refused, hears=asking.hears(world))
+        standing, otherwise = foreseen(now)
         if not otherwise.difference:
             ends, agreement = standing, otherwise
     # Beside legacy tables there may be others of nf_tables, of which the kernel tells.

@@ -402,6 +402,32 @@ def test_link_that_is_down(lab: Lab) -> None:
     lab.mended("svc/web")
 
 
+@pytest.mark.parametrize("end", ["pod", "node"])
+def test_link_of_a_pod_that_is_down(lab: Lab, end: str) -> None:
+    lab.hands_off("network")
+    inside = lab.machine.run_in("b.default.near", "ip", "-j", "link", "show", "eth0").stdout
+    if end == "pod":
+        lab.machine.run_in("b.default.near", "ip", "link", "set", "eth0", "down")
+        said = "eth0 is down"
+    else:
+        there = json.loads(lab.on("worker001", "ip -j link show type veth"))
+        number = json.loads(inside)[0]["link_index"]
+        (port,) = [one["ifname"] for one in there if one["ifindex"] == number]
+        lab.on("worker001", f"ip link set {port} down")
+        said = "eth0's port on the node is down"
+    remedy = lab.broken(
+        "svc/near",
+        reason="NetworkChanged",
+        sentence="svc/near does not answer: the network of pod default/near was changed by hand: "
+        + said,
+    )
+    told = json.loads(lab.netlab("trace", "box", "svc/near", "-o", "json"))
+    assert (told["verdict"] in ("lost", "refused"), told["agree"]) == (True, True), told["parted"]
+    lab.do(remedy)
+    lab.netlab("wait", "pod/near", "--for=condition=Ready", "--timeout=30s")
+    lab.mended("svc/near")
+
+
 def test_bridge_that_is_down(lab: Lab) -> None:
     lab.hands_off("network")
     lab.on("worker001", "ip link set cni0 down")

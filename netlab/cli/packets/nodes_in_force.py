@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from netlab.conntrack import parsed
 from netlab.diagnosis import routes
 from netlab.diagnosis.facts import Cause
 from netlab.diagnosis.flows import stale
-from netlab.diagnosis.in_force import InForce, RuleGap, Setting, matters
+from netlab.diagnosis.in_force import InForce, RuleGap, Setting, matters, pod_link
 from netlab.kernel import paths
 from netlab.kernel.run import run
 from netlab.network import diff, findings, plan, read, settings
@@ -31,6 +31,7 @@ from netlab.proxy import modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.difference import Difference
 from netlab.proxy.node_view import node_view
+from netlab.trace import asking
 
 
 class Nodes:
@@ -123,6 +124,15 @@ class Nodes:
         shown = run(argv, netns=self._netns(name), check=False).stdout
         links = json.loads(shown or "[]")
         return not links or bool(links[0].get("hairpin"))
+
+    def pod_links(self, pods: Iterable[str]) -> Iterator[Cause]:
+        """Links of pods that are down, at either end."""
+        objects = {meta.name(node): node for node in self._world.nodes}
+        for name in dict.fromkeys(pods):
+            place = self._world.places[name]
+            if found := asking.link_faults(place.netns):
+                left = is_left(objects.get(place.node), "network")
+                yield pod_link(name, place.node, "; ".join(found), left=left)
 
     def turned_away(self, name: str, source: str, destination: str) -> Cause:
         """Why a node does not send on what goes from there to there."""

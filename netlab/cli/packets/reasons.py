@@ -18,6 +18,7 @@ from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
 from netlab.objects.types import Service, ServicePort
+from netlab.pathcheck.decode import split
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.trial import NothingToAddress
 from netlab.pathcheck.why import addresses_of, entrance
@@ -27,6 +28,8 @@ from netlab.trace import evidence
 from netlab.trace.answer import Seen
 from netlab.trace.session import traced
 from netlab.trace.story import Story
+
+_MOST_ENDS = 8
 
 
 def seen(
@@ -134,8 +137,19 @@ def _network(story: Story, world: World, nodes: Nodes, there: Sequence[InForce])
     ends = [one for one in evidence.nowhere(story) if world.places[one.place].role == "node"]
     lost = [nodes.turned_away(one.place, story.probe.src, one.destination) for one in ends]
     yield from (cause for cause in lost if cause.remedy)
+    yield from nodes.pod_links(_pods(story, world))
     yield from found
     yield from (cause for cause in lost if not cause.remedy and not known & {*cause.nodes})
+
+
+def _pods(story: Story, world: World) -> Iterator[str]:
+    """Who sent it, and who was to have it: of many, those where it was likeliest to end."""
+    went = story.agreement.prediction
+    likeliest = [*([went] if went is not None else []), *story.ends[:_MOST_ENDS]]
+    meant = [world.owner(split(end.destination)[0]) or "" for end in likeliest]
+    for each in (story.sender, *meant):
+        if each in world.places and world.places[each].role == "pod":
+            yield each
 
 
 def _family(story: Story) -> Family:
