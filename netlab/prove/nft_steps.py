@@ -34,6 +34,8 @@ from netlab.prove.space import (
 from netlab.prove.steps import (
     Action,
     Choose,
+    ConnMark,
+    ConnMarkIs,
     Disguise,
     End,
     Go,
@@ -45,6 +47,7 @@ from netlab.prove.steps import (
     Tracked,
     Unknown,
     Untrack,
+    by_connection,
 )
 from netlab.proxy.addresses import Family
 from netlab.simulation import icmp
@@ -87,6 +90,10 @@ class Reader:
 
     def steps(self, number: int, text: str) -> Iterator[Step]:
         """Of one rule."""
+        for step in self._steps(number, text):
+            yield from by_connection(step) if step.tests else (step,)
+
+    def _steps(self, number: int, text: str) -> Iterator[Step]:
         drafts = [_Draft()]
         phrases = nft.parse_rule(text)
         for at, phrase in enumerate(phrases):
@@ -153,6 +160,8 @@ class Reader:
                 return self._nat(phrase, phrase.to)
             case nft.SetMark():
                 return (_marked(phrase),)
+            case nft.ConnMark():
+                return (ConnMark(phrase.becomes, phrase.cleared, phrase.taken),)
             case nft.NoTrack():
                 return (Untrack(),)
         raise _Odd
@@ -190,8 +199,10 @@ class Reader:
         self, selector: nft.Selector, known: Mapping[str, str], draft: _Draft, negated: bool
     ) -> Iterator[_Draft]:
         name = selector.fields[0]
-        if name == "mark":
+        if name in _MARKS:
             yield from _of_marks(selector, known, draft, negated)
+        elif name == "tcp flags":
+            yield from _of_flags(next(iter(known)), draft, negated)
         elif name in ("ct state", "ct status"):
             yield replace(draft, tests=(*draft.tests, _tracked(name, known, negated)))
         else:
@@ -230,9 +241,9 @@ class Reader:
             raise _Odd
         box: Box | None = ()
         for name, part in zip(selector.fields, parts, strict=True):
-            if name == "mark":
+            if name in _MARKS:
                 mask = selector.mask if selector.mask is not None else 0xFFFFFFFF
-                draft = replace(draft, tests=(*draft.tests, MarkIs(int(part, 0), mask)))
+                draft = replace(draft, tests=(*draft.tests, _MARKS[name](int(part, 0), mask)))
                 continue
             if name in ("ct state", "ct status"):
                 draft = replace(draft, tests=(*draft.tests, _tracked(name, {part: ""}, False)))
@@ -331,12 +342,33 @@ def _of_marks(
     selector: nft.Selector, known: Mapping[str, str], draft: _Draft, negated: bool
 ) -> Iterator[_Draft]:
     mask = selector.mask if selector.mask is not None else 0xFFFFFFFF
-    tests = [MarkIs(int(key, 0), mask, negated) for key in known]
+    test_of = _MARKS[selector.fields[0]]
+    tests = [test_of(int(key, 0), mask, negated) for key in known]
     if negated:
         yield replace(draft, tests=(*draft.tests, *tests))
         return
     for test in tests:
         yield replace(draft, tests=(*draft.tests, test))
+
+
+_MARKS: Mapping[str, type[MarkIs | ConnMarkIs]] = MappingProxyType(
+    {"mark": MarkIs, "ct mark": ConnMarkIs}
+)
+
+
+def _of_flags(key: str, draft: _Draft, negated: bool) -> Iterator[_Draft]:
+    """A new connection begins with SYN, and a later packet of it carries ACK."""
+    mask, _, wanted = key.partition("/")
+    met = [
+        state
+        for state in range(len(STATES))
+        for flag in ("syn" if state == 0 else "ack",)
+        if ((flag if mask == "all" or flag in mask.split(",") else "") == wanted) != negated
+    ]
+    found = draft.within(((PROTO, ((PROTOCOLS["tcp"],) * 2,)),))
+    if met and found is not None:
+        test = Tracked(union((state, state) for state in met))
+        yield replace(found, tests=(*found.tests, test))
 
 
 def _tracked(name: str, known: Mapping[str, str], negated: bool) -> Tracked:

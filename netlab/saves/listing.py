@@ -14,7 +14,9 @@ from netlab.proxy.nftables.model import NftTable
 from netlab.proxy.nftables.parse import parse_tables_with_lines
 from netlab.saves.save import Written
 
-_HANDLE = re.compile(r" # handle \d+$", re.MULTILINE)
+_REMARKS = re.compile(r"(?: # (?:handle \d+|progname [^#\n]*))+$", re.MULTILINE)
+"""A rule's or a table's number, and the program that owns a table."""
+
 _FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
 
 
@@ -27,7 +29,7 @@ class Listed(Struct, frozen=True):
 
 def tables(text: str, file: str) -> Iterator[Listed]:
     """All tables that packets meet, those of inet once for each family. Raises `InputError`."""
-    text = _HANDLE.sub("", text)
+    text = _REMARKS.sub("", text)
     for family in _FAMILIES:
         found = parse_tables_with_lines(text, family, file=file)
         yield from distinct(

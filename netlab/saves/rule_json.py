@@ -53,7 +53,8 @@ def _odd(name: str, body: Any) -> str:
 
 def _match(_: str, body: Any) -> str:
     left, right, operator = _value(body["left"]), body["right"], body["op"]
-    between = "" if operator in ("==", "in") else f"{operator} "
+    masked = isinstance(body["left"], dict) and "&" in body["left"]
+    between = "" if operator in ("==", "in") and not masked else f"{operator} "
     return f"{left} {between}{_listed(right, left)}"
 
 
@@ -100,9 +101,9 @@ def _data(data: Any, of: str) -> str:
 
 
 def _mangle(_: str, body: Any) -> str:
-    value = body["value"]
-    said = f"{value:#010x}" if isinstance(value, int) else _value(value)
-    return f"{_value(body['key'])} set {said}"
+    key, value = _value(body["key"]), body["value"]
+    said = f"{value:#010x}" if isinstance(value, int) and "mark" in key else _value(value)
+    return f"{key} set {said}"
 
 
 def _translation(name: str, body: Any) -> str:
@@ -150,10 +151,28 @@ def _reject(_: str, body: Any) -> str:
 
 
 def _set(_: str, body: Any) -> str:
-    return f"{body['op']} {body['set']} {{ {_value(body['elem'])} }}"
+    inside = " ".join([_value(body["elem"]), *map(_statement, body.get("stmt") or ())])
+    return f"{body['op']} {body['set']} {{ {inside} }}"
+
+
+def _meter(_: str, body: Any) -> str:
+    inside = f"{_value(body['key'])} {_statement(body['stmt'])}"
+    return f"meter {body['name']} size {body.get('size', 0)} {{ {inside} }}"
+
+
+def _count(_: str, body: Any) -> str:
+    return f"ct count {'over ' if body.get('inv') else ''}{body['val']}"
+
+
+def _quota(_: str, body: Any) -> str:
+    if isinstance(body, str):
+        return f'quota name "{body}"'
+    return f"quota {'over ' if body.get('inv') else ''}{body['val']} {body['val_unit']}"
 
 
 def _limit(_: str, body: Any) -> str:
+    if isinstance(body, str):
+        return f'limit name "{body}"'
     over = "over " if body.get("inv") else ""
     return f"limit rate {over}{body['rate']}/{body['per']}"
 
@@ -171,6 +190,9 @@ _STATEMENTS: Mapping[str, _Write] = MappingProxyType(
         "mangle": _mangle,
         "reject": _reject,
         "set": _set,
+        "meter": _meter,
+        "ct count": _count,
+        "quota": _quota,
         "limit": _limit,
         "xt": _xt,
         "counter": lambda *_: "counter",
@@ -195,12 +217,16 @@ def _value(found: Any) -> str:
 
 def _plain(found: Any) -> str:
     """A string may be a link's name, which nft quotes only where it must."""
+    if isinstance(found, bool):
+        return "exists" if found else "missing"
     return str(found)
 
 
 def _operation(sign: str) -> Callable[[Any], str]:
     def write(sides: Any) -> str:
         left, right = sides[0], sides[1]
+        if isinstance(right, list):  # flags
+            return f"{_value(left)} {sign} ({' | '.join(right)})"
         said = f"{right:#010x}" if isinstance(right, int) else _value(right)
         return f"{_value(left)} {sign} {said}"
 
@@ -217,6 +243,15 @@ def _meta(body: Any) -> str:
     return body["key"] if bare else f"meta {body['key']}"
 
 
+def _ct(body: Any) -> str:
+    """`ct original ip daddr`."""
+    return " ".join(["ct", *([body["dir"]] if "dir" in body else []), body["key"]])
+
+
+def _exthdr(body: Any) -> str:
+    return f"{body['name']} {body['field']}" if "field" in body else f"exthdr {body['name']}"
+
+
 def _numgen(body: Any) -> str:
     offset = f" offset {body['offset']}" if body.get("offset") else ""
     return f"numgen {body['mode']} mod {body['mod']}{offset}"
@@ -230,7 +265,11 @@ _VALUES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
     {
         "payload": _payload,
         "meta": _meta,
-        "ct": lambda body: f"ct {body['key']}",
+        "ct": _ct,
+        "rt": lambda body: f"rt {body['key']}",
+        "socket": lambda body: f"socket {body['key']}",
+        "exthdr": _exthdr,
+        "tcp option": lambda body: " ".join(["tcp option", *body.values()]),
         "fib": _fib,
         "numgen": _numgen,
         "concat": lambda parts: " . ".join(map(_value, parts)),

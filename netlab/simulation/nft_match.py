@@ -69,10 +69,10 @@ def chance(match: Match, packet: Packet, sets: Sets) -> float | None:
         odds = drawn(match.selector, match.elements, sets)
         known = sum(each for each, _ in odds) if odds is not None else None
         return 1.0 - known if known is not None and match.negated else known
-    values = selected(match.selector, packet)
-    if values is None:
-        return 0.0
     try:
+        values = selected(match.selector, packet)
+        if values is None:
+            return 0.0
         met = _found(match.selector, values, match.elements, packet, sets) is not None
     except (Unclear, ValueError):
         return None
@@ -169,7 +169,10 @@ def nearest_key(phrase: VerdictMap | Match, packet: Packet, sets: Sets) -> str:
     selector = phrase.selector
     if selector.draw or len(selector.fields) == 1:
         return ""
-    values = selected(selector, packet)
+    try:
+        values = selected(selector, packet)
+    except Unclear:
+        return ""
     if values is None:
         return ""
 
@@ -185,7 +188,8 @@ def nearest_key(phrase: VerdictMap | Match, packet: Packet, sets: Sets) -> str:
 
 
 def selected(selector: Selector, packet: Packet) -> tuple[str, ...] | None:
-    """The packet's values, as elements spell them; None if it has not all of these fields."""
+    """The packet's values, as elements spell them; None if it has not all of these fields. Raises
+    `Unclear` where nobody knows one."""
     values = [_FIELDS[field](packet) for field in selector.fields]
     if any(value is None for value in values):
         return None
@@ -211,6 +215,22 @@ def _port(protocol: str, side: str) -> Callable[[Packet], str | None]:
 def _status(packet: Packet) -> str:
     names = {"dnat": packet.dnat, "snat": packet.snat}
     return ",".join(name for name, holds in names.items() if holds)
+
+
+def _connmark(packet: Packet) -> str | None:
+    """The mark of its connection, known of a first packet alone."""
+    if packet.ctstate == "UNTRACKED":
+        return None
+    if packet.ctstate != "NEW":
+        raise Unclear
+    return f"{packet.connmark:#010x}"
+
+
+def _tcp_flags(packet: Packet) -> str | None:
+    """A new connection begins with SYN, and a later packet of it carries ACK."""
+    if packet.protocol != "tcp":
+        return None
+    return "syn" if packet.ctstate == "NEW" else "ack"
 
 
 def _kind(packet: Packet, address: str) -> str:
@@ -247,6 +267,8 @@ _FIELDS: Mapping[str, _Value] = MappingProxyType(
         "oif": lambda p: p.out_interface,
         "ct state": lambda p: p.ctstate.lower(),
         "ct status": _status,
+        "ct mark": _connmark,
+        "tcp flags": _tcp_flags,
         "icmp type": lambda p: _icmp(p, "ipv4", 0),
         "icmp code": lambda p: _icmp(p, "ipv4", 1),
         "icmpv6 type": lambda p: _icmp(p, "ipv6", 0),
@@ -322,6 +344,9 @@ def _fits(field: str, value: str, element: str, packet: Packet) -> bool:
     if kind in ("sport", "dport"):
         first, _, last = element.partition("-")
         return int(first) <= int(value) <= int(last or first)
+    if kind == "flags":
+        mask, _, wanted = element.partition("/")
+        return (value if mask == "all" or value in mask.split(",") else "") == wanted
     if kind == "mark":
         return int(value, 0) == int(element, 0)
     if kind in ("l4proto", "protocol", "nexthdr"):

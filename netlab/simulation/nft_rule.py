@@ -13,6 +13,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -25,7 +26,7 @@ _FIELD = re.compile(
     r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr"
     r"|(?:meta )?(?:l4proto|mark|iifname|oifname|iif|oif|nfproto)"
     r"|(?:th|tcp|udp|sctp|dccp|udplite) (?:sport|dport)"
-    r"|ct state|ct status|fib (?:saddr|daddr) type|icmp (?:type|code)|icmpv6 (?:type|code)"
+    r"|ct state|ct status|ct mark|fib (?:saddr|daddr) type|icmp (?:type|code)|icmpv6 (?:type|code)"
     r"|numgen (?:random|inc) mod \d+)$"
 )
 _LONGEST_FIELD = 4
@@ -88,6 +89,17 @@ class SetMark(Struct, frozen=True):
     operations: tuple[tuple[str, int], ...]
 
 
+class ConnMark(Struct, frozen=True):
+    """`ct mark set`, `meta mark set ct mark`: of the packet's mark and its connection's one
+    `becomes` another: `mark` is `(mark & ~cleared) ^ (connmark & taken)`, `connmark` the other way
+    round, or (`set`) `(connmark & ~cleared) ^ taken`."""
+
+    text: str
+    becomes: Literal["mark", "connmark", "set"]
+    cleared: int
+    taken: int
+
+
 class Nat(Struct, frozen=True):
     """`dnat`, `snat`, `masquerade`, `redirect`: `to` an address and port (`10.0.0.1:80`,
     `10.0.0.1 . 80`, `:80`, ""), or what a map has for what is selected."""
@@ -121,7 +133,7 @@ class Verdict(Struct, frozen=True):
 
 
 class Idle(Struct, frozen=True):
-    """What changes nothing: `counter`, `log`, `comment "…"`."""
+    """What changes nothing of where a packet goes: `counter`, `log`, `comment "…"`."""
 
     text: str
 
@@ -132,10 +144,13 @@ class Unknown(Struct, frozen=True):
     text: str
 
 
-Phrase = Match | Chance | VerdictMap | SetMark | Nat | Remember | NoTrack | Verdict | Idle | Unknown
+Phrase = (
+    Match | Chance | VerdictMap | SetMark | ConnMark | Nat | Remember | NoTrack | Verdict | Idle
+    | Unknown
+)  # fmt: skip
 
 
-EFFECTS = (Verdict, VerdictMap, Nat, SetMark, NoTrack)
+EFFECTS = (Verdict, VerdictMap, Nat, SetMark, ConnMark, NoTrack)
 """The phrases that do something to a packet."""
 
 _ACTING = frozenset(
@@ -173,6 +188,16 @@ _ALWAYS_MET = ("comment", "nfacct")
 _ROUTING_HEADER = ("nexthdr", "hdrlength", "type", "seg-left")
 _FLAGS = ("random", "fully-random", "persistent")
 _LOG_OPTIONS = ("prefix", "level", "group", "snaplen", "queue-threshold", "flags")
+
+
+_SETTING = (
+    ("meta", "priority"), ("ip", "dscp"), ("ip6", "dscp"), ("ip", "ttl"), ("ip6", "hoplimit"),
+    ("ip", "ecn"), ("ip6", "ecn"), ("ct", "helper"), ("ct", "label"), ("ct", "event"),
+)  # fmt: skip
+"""What may be set, to one word, and decides nothing of where a packet goes."""
+
+_FLAGS_OF_TCP = frozenset({"fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"})
+_ALL = (1 << 32) - 1
 
 
 class _Odd(Exception):
@@ -248,6 +273,15 @@ class _Parser:
         likely = self._likely()
         if likely is not None:
             return Chance(self._since(begin), likely)
+        if self._skip("meta", "mark", "set", "ct", "mark"):
+            taken, _ = self._of_mark()
+            return ConnMark(self._since(begin), "mark", _ALL, taken)
+        if self._skip("ct", "mark", "set"):
+            return self._set_connmark(begin)
+        if self._skip("tcp", "flags"):
+            return self._tcp_flags(begin)
+        if self._skip("meter"):
+            return self._metered(begin)
         if self._skip("meta", "mark", "set"):
             operations = tuple(self._mark())
             return SetMark(self._since(begin), operations)
@@ -256,9 +290,7 @@ class _Parser:
             return self._asked(begin, selector)
         word = self._take()
         if word in ("update", "add") and self._peek().startswith("@"):
-            name = self._take()[1:]
-            self._braces()
-            return Remember(self._since(begin), name)
+            return self._added(begin, self._take()[1:])
         if word in ("dnat", "snat", "masquerade", "redirect"):
             return self._nat(begin, word)  # type: ignore[arg-type]
         if word == "notrack":
@@ -269,7 +301,9 @@ class _Parser:
         if self._skip("comment"):
             self._take()
         elif self._skip("counter"):
-            if self._skip("packets"):
+            if self._skip("name"):
+                self._take()
+            elif self._skip("packets"):
                 self._take()
                 self._skip("bytes")
                 self._take()
@@ -277,9 +311,98 @@ class _Parser:
             while self._peek() in _LOG_OPTIONS:
                 self._take()
                 self._take()
+        elif self._skip("tcp", "option", "maxseg", "size", "set"):
+            self._skip("rt")
+            self._take()
+        elif self._skip("flow", "add") or self._skip("flow", "offload"):
+            self._take()  # the packets of a connection that is let through, faster
+        elif (self._peek(), self._peek(1)) in _SETTING and self._peek(2) == "set":
+            self._at += 3
+            self._take()
         elif not self._skip("meta", "nftrace", "set", "1"):
             return False
         return True
+
+    def _added(self, begin: int, name: str) -> Phrase:
+        """To a set, with what else its packets have to be: a rate, which a single one keeps."""
+        words = self._inside_braces()
+        text = self._since(begin)
+        if "count" in words:  # of connections, which nobody knows
+            raise _Odd
+        return Chance(text, 0.0) if "over" in words else Remember(text, name)
+
+    def _metered(self, begin: int) -> Phrase:
+        """`meter ssh size 65535 { ip saddr limit rate over 10/minute }`."""
+        name = self._take()
+        if self._skip("size"):
+            self._take()
+        return self._added(begin, name)
+
+    def _inside_braces(self) -> list[str]:
+        words = list[str]()
+        if self._take() != "{":
+            raise _Odd
+        while (word := self._take()) != "}":
+            words.append(word)
+        return words
+
+    def _set_connmark(self, begin: int) -> ConnMark:
+        if self._skip("meta", "mark") or self._skip("mark"):
+            taken, _ = self._of_mark()
+            return ConnMark(self._since(begin), "connmark", _ALL, taken)
+        if not self._skip("ct", "mark"):
+            number = int(self._take(), 0)
+            return ConnMark(self._since(begin), "set", _ALL, number)
+        keep, flip = self._of_mark(flips=True)
+        return ConnMark(self._since(begin), "set", ~keep & _ALL, flip)
+
+    def _of_mark(self, *, flips: bool = False) -> tuple[int, int]:
+        """Which bits are kept, and which turned over or set, behind a mark."""
+        keep, flip = _ALL, 0
+        while self._peek() in _OPERATORS:
+            operation, number = _OPERATORS[self._take()], int(self._take(), 0)
+            if operation == "&":
+                keep, flip = keep & number, flip & number
+            elif not flips:
+                raise _Odd
+            elif operation == "|":
+                keep, flip = keep & ~number, (flip & ~number) ^ number
+            else:
+                flip ^= number
+        if self._peek() in ("<<", ">>"):
+            raise _Odd
+        return keep, flip
+
+    def _tcp_flags(self, begin: int) -> Match:
+        """As `mask/flags` of which the masked ones are exactly those; of a list any one is."""
+        negated = self._skip("!=")
+        none = self._skip("!")
+        exactly = self._skip("==") or negated
+        if self._skip("&"):
+            mask = self._flags()
+            negated = self._skip("!=")
+            if not negated and not self._skip("=="):
+                raise _Odd
+            wanted = [] if self._skip("0x0") else self._flags()
+        else:
+            mask, wanted = list[str](), self._flags()
+            if self._skip("/"):
+                mask = self._flags()
+            elif not exactly:  # one of them is set, or none
+                mask, wanted, negated = wanted, [], not none
+        key = f"{','.join(sorted(mask)) or 'all'}/{','.join(sorted(wanted))}"
+        return Match(self._since(begin), Selector(("tcp flags",)), Elements("", {key: ""}), negated)
+
+    def _flags(self) -> list[str]:
+        """`syn,ack`, `(fin | syn)`, `fin | syn`."""
+        found = list[str]()
+        while self._peek().strip("()") in _FLAGS_OF_TCP:
+            found.append(self._take().strip("()"))
+            if not self._skip(",") and not self._skip("|"):
+                break
+        if not found or self._peek() in ("(", "{"):
+            raise _Odd
+        return found
 
     def _of_iptables(self, begin: int) -> Phrase:
         """A match or target of iptables', of which nft tells the name alone: what that settles."""
@@ -401,7 +524,7 @@ class _Parser:
             self._take()
             mask = int(self._take(), 0)
         drawn = any("numgen" in field for field in found)
-        if (drawn and len(found) > 1) or (mask is not None and found != ["mark"]):
+        if (drawn and len(found) > 1) or (mask is not None and found[0] not in ("mark", "ct mark")):
             raise _Odd
         return Selector(tuple(found), mask)
 

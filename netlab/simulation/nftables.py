@@ -33,6 +33,7 @@ from netlab.simulation.nft_match import Sets, Unclear, chance, holds, is_of_anot
 from netlab.simulation.nft_rule import (
     EFFECTS,
     Chance,
+    ConnMark,
     Idle,
     Match,
     Nat,
@@ -196,7 +197,8 @@ class _Rule:
                 yield from self._match(phrase, at, state)
             case Chance():
                 yield _ON, state.likely(1.0 - phrase.likely)
-                yield from self._rest(at + 1, state.likely(phrase.likely))
+                if phrase.likely > 0.0:
+                    yield from self._rest(at + 1, state.likely(phrase.likely))
             case VerdictMap():
                 yield from self._mapped(phrase, at, state)
             case Nat():
@@ -205,7 +207,10 @@ class _Rule:
                 yield self._hits(phrase, state)
             case Unknown():
                 yield from self._guess(phrase.text, at, state)
-            case SetMark() | NoTrack() | Remember() | Idle():
+            case ConnMark(becomes="mark") if state.packet.ctstate != "NEW":
+                untracked = state.packet.ctstate == "UNTRACKED"  # which ends the rule
+                yield _ON, state if untracked else state.puzzled(phrase.text)
+            case SetMark() | ConnMark() | NoTrack() | Remember() | Idle():
                 yield from self._rest(at + 1, state.altered(_altered(phrase, state.packet)))
 
     def _match(self, phrase: Match, at: int, state: State) -> Iterator[tuple[Verdict, State]]:
@@ -317,9 +322,24 @@ _NOTHING = 1e-9
 def _altered(phrase: Phrase, packet: Packet) -> Packet:
     if isinstance(phrase, NoTrack):
         return replace(packet, ctstate="UNTRACKED")
+    if isinstance(phrase, ConnMark):
+        return _connmarked(phrase, packet)
     return (
         replace(packet, mark=marked(phrase, packet.mark)) if isinstance(phrase, SetMark) else packet
     )
+
+
+def _connmarked(phrase: ConnMark, packet: Packet) -> Packet:
+    """Of a first packet."""
+    if phrase.becomes == "mark":
+        mark = (packet.mark & ~phrase.cleared) ^ (packet.connmark & phrase.taken)
+        return replace(packet, mark=mark)
+    of_packet = packet.mark if phrase.becomes == "connmark" else _ALL
+    connmark = (packet.connmark & ~phrase.cleared) ^ (of_packet & phrase.taken)
+    return replace(packet, connmark=connmark)
+
+
+_ALL = 0xFFFFFFFF
 
 
 def marked(phrase: SetMark, mark: int) -> int:

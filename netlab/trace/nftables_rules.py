@@ -44,7 +44,7 @@ class NftRules:
     def acts(self, text: str) -> bool:
         """See `NodeRules`."""
         return any(
-            isinstance(each, nft_rule.SetMark | nft_rule.Nat | nft_rule.NoTrack)
+            isinstance(each, nft_rule.SetMark | nft_rule.ConnMark | nft_rule.Nat | nft_rule.NoTrack)
             or (isinstance(each, nft_rule.Verdict) and each.verdict not in _IDLE and not each.to)
             for each in nft_rule.parse_rule(text)
         )

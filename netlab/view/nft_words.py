@@ -62,6 +62,8 @@ _WHOLE = {
 
 
 def _condition(phrase: Match) -> str:
+    if phrase.selector.fields == ("tcp flags",):
+        return phrase.text
     if phrase.text in _WHOLE:
         return _WHOLE[phrase.text]
     if phrase.elements.name.startswith("affinity-"):

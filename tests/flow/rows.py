@@ -22,6 +22,34 @@ SETS = """
 """
 
 NFT = [
+    ("ct mark 0x00000000 drop", "DROP"),
+    ("ct mark 0x00000001 drop", "ACCEPT"),
+    ("ct mark != 0x00000001 drop", "DROP"),
+    ("ct mark set 0x00000011 ct mark & 0x000000f0 == 0x00000010 drop", "DROP"),
+    ("ct mark set 0x00000011 ct mark & 0x000000f0 != 0x00000010 drop", "ACCEPT"),
+    ("ct mark set 0x00000005 ct mark vmap { 0x00000005 : drop }", "DROP"),
+    (
+        "ct mark set ct mark | 0x00000006 ct mark set ct mark & 0x00000002 ct mark 0x00000002 drop",
+        "DROP",
+    ),
+    (
+        "meta mark set 0x00000003 ct mark set meta mark & 0x00000002 meta mark set ct mark"
+        " meta mark 0x00000002 drop",
+        "DROP",
+    ),
+    ("tcp flags syn drop", "DROP"),
+    ("tcp flags fin,syn drop", "DROP"),
+    ("tcp flags ack drop", "ACCEPT"),
+    ("tcp flags ! ack drop", "DROP"),
+    ("tcp flags != syn drop", "ACCEPT"),
+    ("tcp flags == fin drop", "ACCEPT"),
+    ("tcp flags syn / fin,syn,rst,ack drop", "DROP"),
+    ("tcp flags & (fin | syn | rst | ack) == syn drop", "DROP"),
+    ("tcp flags & (syn | ack) == syn | ack drop", "ACCEPT"),
+    ("tcp flags & (syn | ack) != syn | ack drop", "DROP"),
+    ("add @clients { ip saddr limit rate over 10/minute } drop", "ACCEPT"),
+    ("add @clients { ip saddr limit rate 10/minute } drop", "DROP"),
+    ("tcp option maxseg size set 1400 meta priority set 1:2 drop", "DROP"),
     ("tcp dport { 80, 443 } drop", "DROP"),
     ("tcp dport 1-79 drop", "ACCEPT"),
     ("udp dport 80 drop", "ACCEPT"),

@@ -63,6 +63,30 @@ def test_a_value_is_above_or_below_another(rule, met):
 
 
 @pytest.mark.parametrize(
+    ("rule", "state", "expected"),
+    [
+        ("ct mark 0x1 drop", "ESTABLISHED", ("ACCEPT", ("ct mark 0x1",))),
+        ("ct mark != 0x1 drop", "UNTRACKED", ("ACCEPT", ())),
+        ("ct mark set 0x1 drop", "ESTABLISHED", ("DROP", ())),
+        ("meta mark set ct mark drop", "ESTABLISHED", ("ACCEPT", ("meta mark set ct mark",))),
+        ("meta mark set ct mark drop", "UNTRACKED", ("ACCEPT", ())),
+        ("tcp flags ack drop", "ESTABLISHED", ("DROP", ())),
+        ("tcp flags syn / fin,syn,rst,ack drop", "ESTABLISHED", ("ACCEPT", ())),
+    ],
+)  # fmt: skip
+def test_of_a_later_packet_nobody_knows_what_an_earlier_one_has_set(rule, state, expected):
+    assert verdict(rule, packet(ctstate=state)) == expected
+
+
+@pytest.mark.parametrize(
+    "rule", ['counter name "seen" drop', "flow add @fast drop", "ct helper set \"ftp\" drop",
+             "meter ssh size 65535 { ip saddr limit rate 3/minute } drop"],
+)  # fmt: skip
+def test_what_changes_nothing_of_a_packets_way(rule):
+    assert verdict(rule, packet()) == ("DROP", ())
+
+
+@pytest.mark.parametrize(
     ("rule", "met"),
     [
         ("icmp type echo-request", True), ("icmp type 8", True), ("icmp type 9-12", False),
@@ -80,7 +104,9 @@ def test_icmp_is_asked_for_its_type_and_code(rule, met):
 @pytest.mark.parametrize(
     ("rule", "unknown"),
     [
-        ("tcp flags syn drop", "tcp flags syn"),
+        ("tcp flags { syn, ack } drop", "tcp flags { syn, ack }"),
+        ("add @clients { ip saddr ct count over 3 } drop",
+         "add @clients { ip saddr ct count over 3 }"),
         ("tcp dport 80 osf name Linux drop", "osf name Linux"),
         ("ip saddr $HOME drop", "ip saddr $HOME"),
         ("ct state whatever drop", "ct state whatever"),

@@ -12,7 +12,7 @@ from netlab.proxy.nftables.model import NFT_FAMILY, TABLE, NftChain, NftSet, Nft
 
 _ANY_TABLE = re.compile(r"table (ip6?|inet) (\S+) \{$")
 _BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")
-_FLEETING = re.compile(r"(?: (?:timeout|expires) \w+)+$")
+_FLEETING = re.compile(r"(?: (?:timeout|expires) \w+| counter packets \d+ bytes \d+)+$")
 _QUOTED = re.compile(r'"[^"]*"')
 _HEADER = ("type ", "comment ", "size ", "flags ", "timeout ", "policy ")
 
