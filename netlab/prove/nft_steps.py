@@ -50,8 +50,8 @@ from netlab.prove.steps import (
     by_connection,
 )
 from netlab.proxy.addresses import Family
-from netlab.simulation import icmp
-from netlab.simulation import nft_rule as nft
+from netlab.simulation import icmp, nft_rule
+from netlab.simulation import nft_phrases as nft
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.nft_match import Sets
 
@@ -95,7 +95,7 @@ class Reader:
 
     def _steps(self, number: int, text: str) -> Iterator[Step]:
         drafts = [_Draft()]
-        phrases = nft.parse_rule(text)
+        phrases = nft_rule.parse_rule(text)
         for at, phrase in enumerate(phrases):
             if isinstance(phrase, nft.Idle | nft.Remember):
                 continue
@@ -282,7 +282,7 @@ def _chooses(phrase: nft.Phrase) -> bool:
 
 def _asks(phrase: nft.Phrase) -> bool:
     """Whether it is a condition, known or not."""
-    odd = isinstance(phrase, nft.Unknown) and nft.is_idle(phrase.text)
+    odd = isinstance(phrase, nft.Unknown) and nft_rule.is_idle(phrase.text)
     return odd or isinstance(phrase, nft.Match | nft.Chance)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.saves.save import SavedRules
-from netlab.simulation import iptables, match, nft_rule
+from netlab.simulation import iptables, match, nft_phrases, nft_rule
 from netlab.simulation.ipset import IpSets
 from netlab.simulation.match import is_understood
 
@@ -84,8 +84,8 @@ def of_nftables(text: str) -> tuple[tuple[str, bool], ...]:
     phrases = nft_rule.parse_rule(text)
     found = []
     for at, phrase in enumerate(phrases):
-        if isinstance(phrase, nft_rule.Unknown):
-            decides = any(isinstance(each, nft_rule.EFFECTS) for each in phrases[at + 1 :])
+        if isinstance(phrase, nft_phrases.Unknown):
+            decides = any(isinstance(each, nft_phrases.EFFECTS) for each in phrases[at + 1 :])
             if decides or not nft_rule.is_idle(phrase.text):
                 found.append((phrase.text, decides))
     return tuple(found)

@@ -14,7 +14,7 @@ from netlab.simulation import icmp
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.knowledge import UNTOLD, Unsure
 from netlab.simulation.match import PROTOCOL_NUMBERS, network
-from netlab.simulation.nft_rule import (
+from netlab.simulation.nft_phrases import (
     Chance,
     Elements,
     Match,

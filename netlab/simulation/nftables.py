@@ -30,7 +30,7 @@ from netlab.simulation.hooks import (
 )
 from netlab.simulation.knowledge import Unsure
 from netlab.simulation.nft_match import Sets, Unclear, chance, holds, is_of_another, looked_up
-from netlab.simulation.nft_rule import (
+from netlab.simulation.nft_phrases import (
     EFFECTS,
     Chance,
     ConnMark,
@@ -44,10 +44,8 @@ from netlab.simulation.nft_rule import (
     Unknown,
     Verdict,
     VerdictMap,
-    is_idle,
-    parse_rule,
-    verdict_of,
 )
+from netlab.simulation.nft_rule import is_idle, parse_rule, verdict_of
 from netlab.simulation.packet import Hit, Outcome, Packet
 from netlab.simulation.translation import translated
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from netlab.proxy.iptables.rule import parse_rule
-from netlab.simulation.nft_rule import Elements, Nat, Phrase, VerdictMap
+from netlab.simulation.nft_phrases import Elements, Nat, Phrase, VerdictMap
 from netlab.simulation.nft_rule import parse_rule as parse_nft
 from netlab.trace.passages import MetRule
 

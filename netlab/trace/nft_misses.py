@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netlab.simulation.nft_match import Sets, nearest_key, selected, unmet
-from netlab.simulation.nft_rule import Chance, Match, Phrase, VerdictMap, parse_rule
+from netlab.simulation.nft_phrases import Chance, Match, Phrase, VerdictMap
+from netlab.simulation.nft_rule import parse_rule
 from netlab.simulation.packet import Packet
 from netlab.trace.misses import Miss
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from netlab.pathcheck.decode import split
 from netlab.proxy.nftables import owners
 from netlab.proxy.nftables.model import NftTable
-from netlab.simulation import nft_rule, nftables
+from netlab.simulation import nft_phrases, nft_rule, nftables
 from netlab.simulation.hooks import EntryHook, Route
 from netlab.simulation.nft_match import Sets
 from netlab.simulation.packet import Outcome, Packet
@@ -44,8 +44,8 @@ class NftRules:
     def acts(self, text: str) -> bool:
         """See `NodeRules`."""
         return any(
-            isinstance(each, nft_rule.SetMark | nft_rule.ConnMark | nft_rule.Nat | nft_rule.NoTrack)
-            or (isinstance(each, nft_rule.Verdict) and each.verdict not in _IDLE and not each.to)
+            isinstance(each, _ALTERS)
+            or (isinstance(each, nft_phrases.Verdict) and each.verdict not in _IDLE and not each.to)
             for each in nft_rule.parse_rule(text)
         )
 
@@ -87,9 +87,9 @@ class NftRules:
         """See `NodeRules`."""
         found: dict[str, str] = {}
         for phrase in nft_rule.parse_rule(rule.text):
-            if isinstance(phrase, nft_rule.Verdict) and phrase.to:
+            if isinstance(phrase, nft_phrases.Verdict) and phrase.to:
                 found[phrase.to] = ""
-            elif isinstance(phrase, nft_rule.VerdictMap):
+            elif isinstance(phrase, nft_phrases.VerdictMap):
                 for key, value in self._elements(rule, phrase.elements):
                     verdict = nft_rule.verdict_of(value.rpartition(" : ")[2].removeprefix(": "))
                     if verdict.to:
@@ -100,7 +100,7 @@ class NftRules:
         """See `NodeRules`."""
         ends: set[str] = set()
         for phrase in nft_rule.parse_rule(rule.text):
-            if isinstance(phrase, nft_rule.Nat) and phrase.kind == "dnat":
+            if isinstance(phrase, nft_phrases.Nat) and phrase.kind == "dnat":
                 drawn = (value for _, value in self._elements(rule, phrase.elements))
                 ends |= {_address(end) for end in (phrase.to, *drawn) if end}
         return ends
@@ -111,7 +111,7 @@ class NftRules:
             if owners.service_port(rule.chain) is not None:
                 continue
             for phrase in nft_rule.parse_rule(rule.text):
-                if isinstance(phrase, nft_rule.VerdictMap):
+                if isinstance(phrase, nft_phrases.VerdictMap):
                     for key, value in self._elements(rule, phrase.elements):
                         owner = owners.service_port(value)
                         if owner is not None:
@@ -126,14 +126,14 @@ class NftRules:
         """See `NodeRules`."""
         asked: set[str] = set()
         for phrase in nft_rule.parse_rule(text):
-            if isinstance(phrase, nft_rule.Match | nft_rule.VerdictMap | nft_rule.Nat):
+            if isinstance(phrase, nft_phrases.Match | nft_phrases.VerdictMap | nft_phrases.Nat):
                 if phrase.selector is not None:
                     asked |= {_field(each) for each in phrase.selector.fields}
                 if phrase.elements.name.startswith("affinity-"):
                     asked.add("affinity")
         return asked - {""}
 
-    def _elements(self, rule: RuleAt, elements: nft_rule.Elements) -> Iterator[tuple[str, str]]:
+    def _elements(self, rule: RuleAt, elements: nft_phrases.Elements) -> Iterator[tuple[str, str]]:
         found = self._with(rule.table, rule.chain)
         if not elements.name or found is None:
             yield from elements.own.items()
@@ -173,4 +173,5 @@ def _field(field: str) -> str:
 
 _MAP = re.compile(r"vmap @(\S+)")
 _PROTOCOLS = ("tcp", "udp", "sctp")
+_ALTERS = (nft_phrases.SetMark, nft_phrases.ConnMark, nft_phrases.Nat, nft_phrases.NoTrack)
 _IDLE = ("return", "continue")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.objects.addresses import join_host_port
-from netlab.simulation.nft_rule import (
+from netlab.simulation.nft_phrases import (
     EFFECTS,
     Chance,
     Elements,
@@ -18,8 +18,8 @@ from netlab.simulation.nft_rule import (
     Unknown,
     Verdict,
     VerdictMap,
-    parse_rule,
 )
+from netlab.simulation.nft_rule import parse_rule
 from netlab.view.rules import share_words
 
 

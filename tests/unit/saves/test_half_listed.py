@@ -20,8 +20,15 @@ from netlab.saves.read import read
 from netlab.saves.save import Save
 from netlab.saves.understood import not_understood, of_nftables
 from netlab.simulation.nft_match import Sets
-from netlab.simulation.nft_rule import Chance, Idle, Nat, NoTrack, Verdict, parse_rule
-from netlab.simulation.nft_rule import Unknown as Untold
+from netlab.simulation.nft_phrases import (
+    Chance,
+    Idle,
+    Nat,
+    NoTrack,
+    Verdict,
+)
+from netlab.simulation.nft_phrases import Unknown as Untold
+from netlab.simulation.nft_rule import parse_rule
 from netlab.trace.onsave import Node, told
 from netlab.trace.packet_words import packet
 
