@@ -59,12 +59,25 @@ def read_text(file: str) -> str:
     """The text of a file, `-` being standard input."""
     try:
         text = sys.stdin.read(MOST + 1) if file == "-" else _read_file(Path(file))
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "is not text"
-        raise InputError([Problem(file, 0, "", str(words), "name a file of text")]) from None
+    except OSError as error:
+        raise InputError(
+            [Problem(file, 0, "", str(error.strerror), "name a file of text")]
+        ) from None
+    except UnicodeDecodeError as error:
+        words, hint = _encoded(error.object, file)
+        raise InputError([Problem(file, 0, "", words, hint)]) from None
     if len(text) > MOST:
         raise _too_long(file)
-    return text
+    return text.removeprefix("\ufeff")  # which an editor has put before it
+
+
+def _encoded(data: bytes, file: str) -> tuple[str, str]:
+    """What is not UTF-8, and how it becomes text."""
+    if data.startswith(b"\x1f\x8b"):
+        return "is compressed, by gzip", f"zcat {file}, and - as the file"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "is text in UTF-16", f"iconv -f UTF-16 {file}, and - as the file"
+    return "is not text", "name a file of text"
 
 
 def _read_file(path: Path) -> str:

@@ -1,5 +1,6 @@
 """`netlab proxy render|diff|sync` as it is typed: inputs of every kind, and every mistake."""
 
+import gzip
 import io
 import json
 import os
@@ -257,8 +258,13 @@ def test_text_that_is_no_objects_is_refused(text, said, tmp_path, spoken):
 
 
 def test_files_that_cannot_be_read(tmp_path, spoken):
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    for file, said in [("nowhere.yaml", "No such file"), ("binary.yaml", "is not text")]:
+    (tmp_path / "binary.yaml").write_bytes(b"\x7fELF\xff\x00")
+    (tmp_path / "x.gz").write_bytes(gzip.compress(b"kind: List"))
+    (tmp_path / "wide.yaml").write_bytes("kind: List".encode("utf-16"))
+    for file, said in [
+        ("nowhere.yaml", "No such file"), ("binary.yaml", "is not text"),
+        ("x.gz", "is compressed, by gzip"), ("wide.yaml", "is text in UTF-16"),
+    ]:  # fmt: skip
         code, _, err = spoken("render", "-f", tmp_path / file)
         assert code == 2 and f"{tmp_path / file}: {said}" in err
 

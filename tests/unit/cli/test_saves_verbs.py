@@ -195,6 +195,12 @@ def test_whose_rules_there_are(spoken: Spoken) -> None:
     assert one["line"].endswith("calico.save:30")
 
 
+def test_a_mark_of_the_texts_encoding_before_it_is_no_text(tmp_path: Path, spoken: Spoken) -> None:
+    file = tmp_path / "node.save"
+    file.write_text("\ufeff" + DOCKER.read_text())
+    assert spoken("rules", "--from-save", file)[0] == 0
+
+
 def test_rules_that_nft_tells_half_are_one_line_for_each_kind(spoken: Spoken) -> None:
     code, out, err = spoken("rules", "--from-save", SAVES / "recorded" / "docker-nft.json")
     assert code == 0
