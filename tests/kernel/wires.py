@@ -191,9 +191,17 @@ class Server:
         with contextlib.suppress(OSError):
             while True:
                 connection, peer = self.tcp.accept()
-                with connection, contextlib.suppress(OSError):
-                    connection.recv(10)
-                    connection.sendall(f"{peer[0]} {self.name}".encode())
+                answer = f"{peer[0]} {self.name}".encode()
+                # One whose question is dropped keeps nobody else waiting.
+                threading.Thread(
+                    target=self._answer, args=(connection, answer), daemon=True
+                ).start()
+
+    @staticmethod
+    def _answer(connection, answer):
+        with connection, contextlib.suppress(OSError):
+            connection.recv(10)
+            connection.sendall(answer)
 
     def _udp(self):
         with contextlib.suppress(OSError):
