@@ -16,6 +16,8 @@ PORT_RULE = "must be between 1 and 65535, inclusive"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
 ADDRESS_MAX = len("0000:0000:0000:0000:0000:0000:255.255.255.255")
+ANNOTATIONS_MAX = 256 * 1024
+"""Bytes of all keys and values of one object."""
 FILE_NAME_MAX = 255
 """Bytes that Linux takes for one component of a path."""
 DEPTH_MAX = 64
@@ -33,18 +35,14 @@ QUANTITY_RULE = (
 
 def dns_label(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS label (RFC 1123), as names of nodes, namespaces, containers are."""
-    if len(text) > names.DNS_LABEL_MAX:
-        yield invalid(path, text, names.longest(names.DNS_LABEL_MAX))
-    elif not names.is_dns_label(text):
-        yield invalid(path, text, names.DNS_LABEL_RULE, suggest(text))
+    for fault in names.dns_label_faults(text):
+        yield invalid(path, text, fault, suggest(text))
 
 
 def dns_subdomain(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS subdomain (RFC 1123), as most objects' names are."""
-    if len(text) > names.DNS_SUBDOMAIN_MAX:
-        yield invalid(path, text, names.longest(names.DNS_SUBDOMAIN_MAX))
-    elif not names.is_dns_subdomain(text):
-        yield invalid(path, text, names.DNS_SUBDOMAIN_RULE, suggest(text))
+    for fault in names.dns_subdomain_faults(text):
+        yield invalid(path, text, fault, suggest(text))
 
 
 def dns_1035_label(path: Path, text: str) -> Iterator[FieldProblem]:
@@ -78,16 +76,23 @@ def port_name(path: Path, text: str, hint: str | None = None) -> Iterator[FieldP
 
 def qualified_name(path: Path, key: str) -> Iterator[FieldProblem]:
     """A label's key."""
-    if not names.is_qualified_name(key):
-        yield invalid(path, key, names.QUALIFIED_NAME_RULE)
+    for fault in names.qualified_name_faults(key):
+        yield invalid(path, key, fault)
 
 
 def label_value(path: Path, value: str) -> Iterator[FieldProblem]:
     """A label's value."""
-    if len(value) > names.LABEL_VALUE_MAX:
-        yield invalid(path, value, names.longest(names.LABEL_VALUE_MAX))
-    elif not names.is_label_value(value):
-        yield invalid(path, value, names.LABEL_VALUE_RULE)
+    for fault in names.label_value_faults(value):
+        yield invalid(path, value, fault)
+
+
+def annotation_pairs(path: Path, pairs: Mapping[str, str | None]) -> Iterator[FieldProblem]:
+    """Keys, whose case does not matter, and the size of all together."""
+    for key in pairs:
+        for fault in names.qualified_name_faults(key.lower()):
+            yield invalid(path, key, fault)
+    if sum(len(key) + len(value or "") for key, value in pairs.items()) > ANNOTATIONS_MAX:
+        yield too_long(path, ANNOTATIONS_MAX)
 
 
 def path_segment(path: Path, text: str) -> Iterator[FieldProblem]:

@@ -15,6 +15,7 @@ from typing import Any
 DNS_LABEL_MAX = 63
 DNS_SUBDOMAIN_MAX = 253
 LABEL_VALUE_MAX = 63
+_NAME_PART_MAX = 63
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
@@ -44,11 +45,17 @@ DNS_SUBDOMAIN_RULE = (
     "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
     r"for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
-QUALIFIED_NAME_RULE = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+_NAME_RULE = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
     "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
     "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+QUALIFIED_NAME_RULE = f"name part {_NAME_RULE}"
+_OF_TWO_PARTS = (
+    f"a qualified name {_NAME_RULE} with an optional DNS subdomain prefix and '/' "
+    "(e.g. 'example.com/MyName')"
+)
+_NOT_EMPTY = "must be non-empty"
 LABEL_VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
@@ -95,7 +102,49 @@ def is_qualified_name(text: str) -> bool:
     prefix, slash, bare = text.rpartition("/")
     if slash and not is_dns_subdomain(prefix):
         return False
-    return len(bare) <= 63 and _QUALIFIED_NAME.fullmatch(bare) is not None
+    return len(bare) <= _NAME_PART_MAX and _QUALIFIED_NAME.fullmatch(bare) is not None
+
+
+def qualified_name_faults(text: str) -> Iterator[str]:
+    """What is wrong with a label's key, each by itself, as validation.IsQualifiedName has it."""
+    parts = text.split("/")
+    if len(parts) > 2:
+        yield _OF_TWO_PARTS
+        return
+    if len(parts) == 2 and not parts[0]:
+        yield f"prefix part {_NOT_EMPTY}"
+    elif len(parts) == 2:
+        yield from (f"prefix part {fault}" for fault in dns_subdomain_faults(parts[0]))
+    if not parts[-1]:
+        yield f"name part {_NOT_EMPTY}"
+    elif len(parts[-1]) > _NAME_PART_MAX:
+        yield f"name part {longest(_NAME_PART_MAX)}"
+    if not _QUALIFIED_NAME.fullmatch(parts[-1]):
+        yield QUALIFIED_NAME_RULE
+
+
+def dns_subdomain_faults(text: str) -> Iterator[str]:
+    """The same of a DNS subdomain."""
+    if len(text) > DNS_SUBDOMAIN_MAX:
+        yield longest(DNS_SUBDOMAIN_MAX)
+    if not _DNS_SUBDOMAIN.fullmatch(text):
+        yield DNS_SUBDOMAIN_RULE
+
+
+def dns_label_faults(text: str) -> Iterator[str]:
+    """The same of a DNS label, for which a subdomain is taken most easily."""
+    if len(text) > DNS_LABEL_MAX:
+        yield longest(DNS_LABEL_MAX)
+    if not _DNS_LABEL.fullmatch(text):
+        yield "must not contain dots" if _DNS_SUBDOMAIN.fullmatch(text) else DNS_LABEL_RULE
+
+
+def label_value_faults(text: str) -> Iterator[str]:
+    """The same of a label's value."""
+    if len(text) > LABEL_VALUE_MAX:
+        yield longest(LABEL_VALUE_MAX)
+    if not _LABEL_VALUE.fullmatch(text):
+        yield LABEL_VALUE_RULE
 
 
 def is_label_value(text: str) -> bool:
@@ -113,7 +162,7 @@ def port_name_faults(text: str) -> Iterator[str]:
     if len(text) > PORT_NAME_MAX:
         yield longest(PORT_NAME_MAX)
     if not _PORT_NAME.fullmatch(text):
-        yield "must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)"
+        yield "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
     if not any("a" <= character <= "z" for character in text):
         yield "must contain at least one letter (a-z)"
     if "--" in text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -79,7 +79,8 @@ def quote(value: Any) -> str:
 
 def invalid(path: Path, value: Any, detail: str, hint: str | None = None) -> FieldProblem:
     """`Invalid value: "x": must be …`."""
-    return FieldProblem(path, f"Invalid value: {quote(value)}: {detail}", hint)
+    said = f": {detail}" if detail else ""
+    return FieldProblem(path, f"Invalid value: {quote(value)}{said}", hint)
 
 
 def required(path: Path, detail: str = "", hint: str | None = None) -> FieldProblem:
@@ -89,8 +90,10 @@ def required(path: Path, detail: str = "", hint: str | None = None) -> FieldProb
 
 
 def not_supported(path: Path, value: Any, supported: Iterable[str]) -> FieldProblem:
-    """`Unsupported value: "x": supported values: "A", "B"`, with the likeliest as a hint."""
-    choices = sorted(supported)
+    """`Unsupported value: "x": supported values: "A", "B"`, with the likeliest as a hint.
+
+    In the order in which they are given; those of a set have none, and are sorted."""
+    choices = sorted(supported) if isinstance(supported, Set) else list(supported)
     text = ", ".join(quote(one) for one in choices)
     meant = did_you_mean(value, choices) if isinstance(value, str) else None
     return FieldProblem(

@@ -14,10 +14,19 @@ from pathlib import Path as FilePath
 from sys import intern
 from typing import Any
 
+from msgspec.structs import replace
+
 from netlab.objects import times
 from netlab.objects.kinds import OWN
 from netlab.objects.meta import Object
-from netlab.objects.problems import FieldProblem, Path, did_you_mean, not_supported, required
+from netlab.objects.problems import (
+    FieldProblem,
+    Path,
+    did_you_mean,
+    invalid,
+    not_supported,
+    required,
+)
 
 _PYTHON_TYPES: dict[str, type] = {
     "string": str,
@@ -50,6 +59,7 @@ class Schema:
         "_properties",
         "_rest",
         "children",
+        "choices",
         "elements",
         "enum",
         "is_open",
@@ -73,7 +83,8 @@ class Schema:
         self.python_types = _python_types(self.types)
         narrow = "integer" in self.types and raw.get("format") != "int64"
         self.limit = _INT32 if narrow else _INT64
-        self.enum: frozenset[Any] = frozenset(raw.get("enum", ()))
+        self.choices: tuple[Any, ...] = tuple(raw.get("enum", ()))
+        self.enum: frozenset[Any] = frozenset(self.choices)
         self.required: tuple[str, ...] = tuple(raw.get("required", ()))
         self.merge_key: str | None = raw.get("x-kubernetes-patch-merge-key")
         strategy = raw.get("x-kubernetes-patch-strategy", "")
@@ -191,7 +202,7 @@ def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem
     if schema.python_types and kind not in schema.python_types:
         report(_mistyped(value, schema, path))
     elif schema.enum and value not in schema.enum:
-        report(not_supported(path, value, schema.enum))
+        report(_none_of(schema, value, path))
     elif kind is dict:
         _walk_mapping(value, schema, path, report)
     elif (kind is int and not -schema.limit <= value < schema.limit) or (
@@ -201,6 +212,22 @@ def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem
     elif kind is list and schema.elements is not ANYTHING:
         for index, element in enumerate(value):
             _walk(element, schema.elements, (*path, index), report)
+
+
+_NO_OPERATOR = "not a valid selector operator"
+_OTHERWISE = {
+    frozenset({"In", "NotIn", "Exists", "DoesNotExist"}): _NO_OPERATOR,
+    frozenset({"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"}): _NO_OPERATOR,
+    frozenset({"OrderedReady", "Parallel"}): "must be 'OrderedReady' or 'Parallel'",
+}
+"""What is said of another value where it is not called an unsupported one."""
+
+
+def _none_of(schema: Schema, value: Any, path: Path) -> FieldProblem:
+    problem, words = not_supported(path, value, schema.choices), _OTHERWISE.get(schema.enum)
+    if words is None:
+        return problem
+    return replace(invalid(path, value, words, problem.hint), meant=problem.meant)
 
 
 def _walk_mapping(

@@ -6,17 +6,25 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from netlab.objects import cron, fields, indexes, meta, names
+from netlab.objects import cron, fields, indexes, meta, names, selectors
 from netlab.objects.meta import Object
 from netlab.objects.problems import (
     FieldProblem,
+    Key,
     Path,
     duplicate,
     invalid,
     not_supported,
+    quote,
     required,
+    too_long,
 )
-from netlab.objects.validate_workload import label_selector, selects, template_of_pods
+from netlab.objects.validate_template import (
+    is_selector,
+    label_selector,
+    selects,
+    template_of_pods,
+)
 
 Mapping = dict[str, Any]
 Problems = Iterator[FieldProblem]
@@ -30,8 +38,13 @@ _COUNTS = (
     "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
     "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes",
 )  # fmt: skip
+_MANAGED_BY_MAX = 63
+_ACTIONS, _OPERATORS = ("Count", "FailIndex", "FailJob", "Ignore"), ("In", "NotIn")
 _MAX_RULES, _MAX_VALUES = 20, 255
+_MAX_INDEXES_TEXT = 64 * 1024
+_OF_SUCCESS = ("succeededIndexes", "succeededCount")
 _POLICIES = ("OnFailure", "Never")
+_URL_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 _CRON_NAME_MAX = 52
 _IMMUTABLE = (
     "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
@@ -43,36 +56,63 @@ _ZONE_PART = re.compile(r"[A-Za-z.\-_0-9+]{1,14}")
 def job(obj: Object) -> Problems:
     """A Job; one that is not stored yet has no selector, but for one of its own."""
     spec = meta.spec(obj)
+    yield from _generated_selector(obj, spec)
     yield from _job_spec(("spec",), spec)
-    yield from _own_selector(obj, spec)
+    yield from _selector(obj, spec)
     count, name = spec.get("completions"), _named(obj, "name")
-    if _is_indexed(spec) and count and name:
+    if _is_indexed(spec) and count and count > 0 and name:
         longest = f"{name}-{count - 1}"
         if not names.is_dns_label(longest):
             detail = f"will not able to create pod with invalid DNS label: {longest}"
             yield invalid(("metadata", "name"), name, detail)
 
 
-def _own_selector(obj: Object, spec: Mapping) -> Problems:
-    selector, template = spec.get("selector"), spec.get("template")
+def _generated_selector(obj: Object, spec: Mapping) -> Problems:
+    """That the selector, unless it is manual, is the one that a Job makes of its uid and name, and
+    its template has the labels for it."""
+    selector = spec.get("selector")
+    if spec.get("manualSelector") or selector is None:
+        return
+    name, uid = _named(obj, "name"), _named(obj, "uid")
+    own = {"controller-uid": uid, "job-name": name, CONTROLLER_UID: uid, JOB_NAME: name}
+    if uid:
+        yield from _own_labels(spec, own)
+    if not uid and not selector.get("matchExpressions"):  # of a file, which has no uid yet
+        own |= {label: selector["matchLabels"].get(label, "") for label in _uids(selector)}
+    if is_selector(selector) and not selectors.from_label_selector(selector).matches(own):
+        hint = "leave the selector out: a Job makes its own"
+        yield invalid(("spec", "selector"), selector, "`selector` not auto-generated", hint)
+
+
+def _uids(selector: Mapping) -> list[str]:
+    return [label for label in (CONTROLLER_UID, "controller-uid") if label in _pairs(selector)]
+
+
+def _pairs(selector: Mapping) -> Mapping:
+    return selector.get("matchLabels") or {}
+
+
+def _own_labels(spec: Mapping, own: Mapping) -> Problems:
+    path: Path = ("spec", "template", "metadata", "labels")
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    for label, value in own.items():
+        where: Path = (*path, Key(label))
+        if label not in labels:
+            yield required(where, f"must be '{value}'")
+        elif labels[label] != value:
+            yield invalid(where, labels, f"must be '{value}'")
+
+
+def _selector(obj: Object, spec: Mapping) -> Problems:
+    selector, path = spec.get("selector"), ("spec", "selector")
     if selector is None:
         if spec.get("manualSelector") or _named(obj, "uid"):
-            yield required(("spec", "selector"))
+            yield required(path)
+            yield from selects(("spec", "template"), None, spec.get("template") or {})
         return
-    yield from label_selector(("spec", "selector"), selector)
-    if template is None:
-        return
-    if not spec.get("manualSelector"):
-        name, uid = _named(obj, "name"), _named(obj, "uid")
-        own = {CONTROLLER_UID: uid, "controller-uid": uid}
-        own |= {JOB_NAME: name, "job-name": name}
-        pairs = selector.get("matchLabels") or {}
-        if selector.get("matchExpressions") or any(own.get(k) != v for k, v in pairs.items()):
-            hint = "leave the selector out: a Job makes its own"
-            yield invalid(("spec", "selector"), selector, "`selector` not auto-generated", hint)
-        if not uid:
-            return
-    yield from selects(selector, template)
+    yield from label_selector(path, selector)
+    if is_selector(selector) and (spec.get("manualSelector") or _named(obj, "uid")):
+        yield from selects(("spec", "template"), selector, spec.get("template") or {})
 
 
 def _named(obj: Object, field: str) -> str:
@@ -87,47 +127,90 @@ def _is_indexed(spec: Mapping) -> bool:
 def _job_spec(path: Path, spec: Mapping) -> Problems:
     for field in _COUNTS:
         yield from fields.non_negative((*path, field), spec.get(field))
-    yield from _indexed(path, spec) if _is_indexed(spec) else _not_indexed(path, spec)
     if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
         yield required((*path, "backoffLimitPerIndex"), "when maxFailedIndexes is specified")
-    if spec.get("podFailurePolicy"):
+    yield from _managed_by((*path, "managedBy"), spec.get("managedBy"))
+    yield from _indexed(path, spec) if _is_indexed(spec) else _not_indexed(path, spec)
+    if spec.get("podFailurePolicy") is not None:
         yield from _failure_policy((*path, "podFailurePolicy"), spec)
-    template = spec.get("template")
-    if template is None:
-        yield required((*path, "template"))
+    yield from _success(path, spec)
+    replacement = spec.get("podReplacementPolicy", "Failed")
+    if spec.get("podFailurePolicy") is not None and replacement != "Failed":
+        yield not_supported((*path, "podReplacementPolicy"), replacement, ["Failed"])
+    yield from template_of_pods((*path, "template"), spec.get("template") or {})
+    yield from _restart_policy((*path, "template", "spec", "restartPolicy"), spec)
+
+
+def _managed_by(path: Path, name: str | None) -> Problems:
+    """A domain with a path below it."""
+    if name is None:
+        return
+    domain, slash, below = name.partition("/")
+    if not name:
+        yield required(path)
+    elif not slash or not domain or not below:
+        yield invalid(path, name, 'must be a domain-prefixed path (such as "acme.io/foo")')
     else:
-        yield from template_of_pods((*path, "template"), template)
-        yield from _restart_policy((*path, "template", "spec", "restartPolicy"), spec)
+        yield from fields.dns_subdomain(path, domain)
+        if not _URL_PATH.fullmatch(below):
+            detail = f"Invalid path (regex used for validation is '{_URL_PATH.pattern}')"
+            yield invalid(path, below, detail)
+    if len(name) > _MANAGED_BY_MAX:
+        yield too_long(path, _MANAGED_BY_MAX)
 
 
 def _restart_policy(path: Path, spec: Mapping) -> Problems:
-    policy = (spec["template"].get("spec") or {}).get("restartPolicy") or "Always"
+    template = spec.get("template") or {}
+    policy = (template.get("spec") or {}).get("restartPolicy") or "Always"
     if policy == "Always":
         yield required(path, 'valid values: "OnFailure", "Never"')
-    elif policy in _POLICIES and spec.get("podFailurePolicy") and policy != "Never":
+    elif policy in _POLICIES and spec.get("podFailurePolicy") is not None and policy != "Never":
         yield invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified')
 
 
 def _indexed(path: Path, spec: Mapping) -> Problems:
-    count = spec.get("completions")
+    """Upstream takes more completions than this, unless failures are counted apart."""
+    count, failed = spec.get("completions"), spec.get("maxFailedIndexes")
     if count is None:
         yield required((*path, "completions"), "when completion mode is Indexed")
     for field in ("parallelism", "completions"):
         if (spec.get(field) or 0) > MAX_INDEXED:
             detail = f"must be less than or equal to {MAX_INDEXED} when completion mode is Indexed"
             yield invalid((*path, field), spec[field], detail)
-    if count is not None and (spec.get("maxFailedIndexes") or 0) > count:
-        detail = "must be less than or equal to completions"
-        yield invalid((*path, "maxFailedIndexes"), spec["maxFailedIndexes"], detail)
-    policy = spec.get("successPolicy")
-    if policy is not None and count is not None and count <= MAX_INDEXED:
-        yield from _success_policy((*path, "successPolicy", "rules"), policy, count)
+    where: Path = (*path, "maxFailedIndexes")
+    if failed is not None and count is not None and failed > count:
+        yield invalid(where, failed, "must be less than or equal to completions")
+    if failed is not None and failed > MAX_INDEXED:
+        yield invalid(where, failed, f"must be less than or equal to {MAX_INDEXED}")
 
 
 def _not_indexed(path: Path, spec: Mapping) -> Problems:
-    for field in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
+    for field in ("backoffLimitPerIndex", "maxFailedIndexes"):
         if spec.get(field) is not None:
             yield invalid((*path, field), spec[field], "requires indexed completion mode")
+
+
+def _success(path: Path, spec: Mapping) -> Problems:
+    policy, count = spec.get("successPolicy"), spec.get("completions")
+    where: Path = (*path, "successPolicy")
+    if policy is None:
+        return
+    if not _is_indexed(spec):
+        yield invalid(where, _shown_success(policy), "requires indexed completion mode")
+    elif count is not None and count <= MAX_INDEXED:
+        yield from _success_policy((*where, "rules"), policy, count)
+
+
+def _shown_success(policy: Mapping | None) -> Mapping | None:
+    """As the Go types have it."""
+    if policy is None:
+        return None
+    rules = policy.get("rules")
+    if rules is not None:
+        rules = [
+            {name[0].upper() + name[1:]: rule.get(name) for name in _OF_SUCCESS} for rule in rules
+        ]
+    return {"Rules": rules}
 
 
 def _success_policy(path: Path, policy: Mapping, completions: int) -> Problems:
@@ -144,19 +227,29 @@ def _success_rule(path: Path, rule: Mapping, completions: int) -> Problems:
     count, text = rule.get("succeededCount"), rule.get("succeededIndexes")
     if count is None and text is None:
         yield required(path, "at least one of succeededCount or succeededIndexes must be specified")
-    limit, what = completions, "the number of specified completions"
+    total = 0
     if text is not None:
-        what = "the number of indexes in the specified succeededIndexes field"
+        where: Path = (*path, "succeededIndexes")
+        if len(text) > _MAX_INDEXES_TEXT:
+            yield too_long(where, _MAX_INDEXES_TEXT)
         try:
-            limit = len(indexes.parse(text, completions))
+            total = len(indexes.parse(text, completions))
         except indexes.IndexesError as error:
-            detail = f"error parsing succeededIndexes: {error}"
-            yield invalid((*path, "succeededIndexes"), text, detail)
+            yield invalid(where, text, f"error parsing succeededIndexes: {error}")
     if count is not None:
-        yield from fields.non_negative((*path, "succeededCount"), count)
-        if count > limit:
-            detail = f"must be less than or equal to {limit} ({what})"
-            yield invalid((*path, "succeededCount"), count, detail)
+        where = (*path, "succeededCount")
+        yield from fields.non_negative(where, count)
+        yield from _not_above(where, count, completions, "the number of specified completions")
+        if text is not None:
+            yield from _not_above(where, count, total, _NUMBER_OF_INDEXES)
+
+
+_NUMBER_OF_INDEXES = "the number of indexes in the specified succeededIndexes field"
+
+
+def _not_above(path: Path, count: int, limit: int, what: str) -> Problems:
+    if count > limit:
+        yield invalid(path, count, f"must be less than or equal to {limit} ({what})")
 
 
 def _failure_policy(path: Path, spec: Mapping) -> Problems:
@@ -170,40 +263,44 @@ def _failure_policy(path: Path, spec: Mapping) -> Problems:
     }
     for index, rule in enumerate(rules):
         where: Path = (*path, "rules", index)
-        yield from _failure_rule(where, rule, containers)
-        if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
+        if rule.get("action") is None:
+            yield required((*where, "action"), _valid(_ACTIONS))
+        elif rule["action"] == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
             detail = "requires the backoffLimitPerIndex to be set"
             yield invalid((*where, "action"), "FailIndex", detail)
-    if spec.get("podReplacementPolicy", "Failed") != "Failed":
-        where = (*path[:-1], "podReplacementPolicy")
-        yield not_supported(where, spec["podReplacementPolicy"], ["Failed"])
+        yield from _failure_rule(where, rule, containers)
+
+
+def _valid(values: Sequence[str]) -> str:
+    return f"valid values: [{' '.join(map(quote, values))}]"
 
 
 def _failure_rule(path: Path, rule: Mapping, containers: set[Any]) -> Problems:
     codes, patterns = rule.get("onExitCodes"), rule.get("onPodConditions") or []
+    if codes is not None:
+        yield from _exit_codes((*path, "onExitCodes"), codes, containers)
+    yield from fields.at_most((*path, "onPodConditions"), patterns, _MAX_RULES)
+    for index, pattern in enumerate(patterns):
+        where: Path = (*path, "onPodConditions", index, "type")
+        yield from fields.qualified_name(where, pattern.get("type") or "")
     one = "OnExitCodes and OnPodConditions is"
     if codes is not None and patterns:
         yield FieldProblem(path, f"Invalid value: specifying both {one} not supported")
     if codes is None and not patterns:
         yield FieldProblem(path, f"Invalid value: specifying one of {one} required")
-    if codes is not None:
-        yield from _exit_codes((*path, "onExitCodes"), codes, containers)
-    yield from fields.at_most((*path, "onPodConditions"), patterns, _MAX_RULES)
-    for index, pattern in enumerate(patterns):
-        if pattern.get("type") is not None:
-            where: Path = (*path, "onPodConditions", index, "type")
-            yield from fields.qualified_name(where, pattern["type"])
 
 
 def _exit_codes(path: Path, codes: Mapping, containers: set[Any]) -> Problems:
     container = codes.get("containerName")
+    if codes.get("operator") is None:
+        yield required((*path, "operator"), _valid(_OPERATORS))
     if container is not None and container not in containers:
         detail = "must be one of the container or initContainer names in the pod template"
         yield invalid((*path, "containerName"), container, detail)
     values: Sequence[int] = codes.get("values") or []
     where: Path = (*path, "values")
     if not values:
-        yield invalid(where, values, "at least one value is required")
+        yield invalid(where, codes.get("values"), "at least one value is required")
     yield from fields.at_most(where, values, _MAX_VALUES)
     for index, value in enumerate(values):
         if value == 0 and codes.get("operator") == "In":
@@ -219,12 +316,44 @@ def job_update(new: Object, old: Object) -> Problems:
     was, wanted = meta.spec(old), meta.spec(new)
     for field in _IMMUTABLE:
         if wanted.get(field) != was.get(field):
-            yield invalid(("spec", field), wanted.get(field), "field is immutable")
+            shown = _SHOWN.get(field, _as_it_is)(wanted.get(field))
+            yield invalid(("spec", field), shown, "field is immutable")
     yield from _completions_update(wanted, was)
     rests = bool(was.get("suspend")) and not meta.status(old).get("startTime")
     if _fixed(wanted, rests) != _fixed(was, rests):
         hint = "delete the Job and create it anew"
         yield invalid(("spec", "template"), wanted.get("template"), "field is immutable", hint)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _shown_failure(policy: Mapping | None) -> Mapping | None:
+    """As the Go types have it."""
+    if policy is None:
+        return None
+    return {"Rules": [_shown_rule(rule) for rule in policy.get("rules") or []]}
+
+
+def _shown_rule(rule: Mapping) -> Mapping:
+    codes = rule.get("onExitCodes")
+    patterns = [
+        {"Type": one.get("type"), "Status": one.get("status")}
+        for one in rule.get("onPodConditions") or []
+    ]
+    if codes is not None:
+        names = ("containerName", "operator", "values")
+        codes = {name[0].upper() + name[1:]: codes.get(name) for name in names}
+    return {
+        "Action": rule.get("action"),
+        "OnExitCodes": codes,
+        "OnPodConditions": patterns or None,
+    }
+
+
+_SHOWN = {"podFailurePolicy": _shown_failure, "successPolicy": _shown_success}
+"""Fields that are told of as the Go types have them."""
 
 
 def _completions_update(wanted: Mapping, was: Mapping) -> Problems:
@@ -266,10 +395,7 @@ def cron_job(obj: Object) -> Problems:
     ):
         yield from fields.non_negative(("spec", field), spec.get(field))
     yield from _time_zone(("spec", "timeZone"), spec.get("timeZone"))
-    if spec.get("jobTemplate") is None:
-        yield required(("spec", "jobTemplate"))
-    else:
-        yield from _job_template(("spec", "jobTemplate", "spec"), spec["jobTemplate"])
+    yield from _job_template(("spec", "jobTemplate", "spec"), spec.get("jobTemplate") or {})
     name = _named(obj, "name")
     if len(name) > _CRON_NAME_MAX:
         yield invalid(("metadata", "name"), name, "must be no more than 52 characters")

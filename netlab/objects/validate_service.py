@@ -212,6 +212,7 @@ def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
             "write type: NodePort or LoadBalancer, or leave it out",
         )
     if port := spec.get("healthCheckNodePort"):
-        yield from fields.port_number(("spec", "healthCheckNodePort"), port)
-        if not needs_health_check_port(spec):
+        if needs_health_check_port(spec):
+            yield from fields.port_number(("spec", "healthCheckNodePort"), port)
+        else:
             yield invalid(("spec", "healthCheckNodePort"), port, _OF_HEALTH_CHECKS)

@@ -18,16 +18,17 @@ from netlab.objects.problems import FieldProblem, Path, forbidden, invalid, requ
 from netlab.objects.strategies.strategy import IMMUTABLE, Strategy
 
 # Structure that the API server checks after decoding: 422, not 400.
-_CHECKED_HERE = ("FieldValueNotSupported", "FieldValueRequired")
-_ANNOTATIONS_MAX = 256 * 1024
+_CHECKED_HERE = ("FieldValueNotSupported", "FieldValueInvalid", "FieldValueRequired")
 
 
 def validate(obj: Object, *, is_sound: bool = False) -> list[FieldProblem]:
     """Everything wrong with an object's values: names, labels, ports, enums, required fields. The
     structure of one that `is_sound` is not looked at again."""
     found = Examination(obj) if is_sound else examine(obj)
-    structural = [one for one in found.problems if one.reason in _CHECKED_HERE]
-    every = visiting.ordered(str(obj.get("kind")), structural, rule_problems(found))
+    kind = str(obj.get("kind"))
+    checked = [one for one in found.problems if one.reason in _CHECKED_HERE]
+    structural = [one for one in checked if not visiting.is_told_by_rules(kind, one)]
+    every = visiting.ordered(kind, structural, _sound_rules(found))
     return unique([one for one in every if not _in_status(one)])
 
 
@@ -37,7 +38,14 @@ def _in_status(problem: FieldProblem) -> bool:
 
 
 def rule_problems(found: Examination) -> list[FieldProblem]:
-    """What the rules of its kind say about an examined object's sound copy."""
+    """What the rules of its kind say about an examined object's sound copy, beyond what is said of
+    its structure: nothing of what would stand in a field that is missing."""
+    missing = [one.path for one in found.problems if one.reason == "FieldValueRequired"]
+    rules = _sound_rules(found)
+    return [one for one in rules if not any(one.path[: len(path)] == path for path in missing)]
+
+
+def _sound_rules(found: Examination) -> list[FieldProblem]:
     return [one for one in _rules(found.sound) if not found.concerns_lost(one.path)]
 
 
@@ -54,16 +62,19 @@ def _identity(new: Object, old: Object) -> Iterator[FieldProblem]:
             yield invalid(("metadata", field), wanted, IMMUTABLE)
 
 
-def validate_status(obj: Object) -> list[FieldProblem]:
-    """What is wrong with a status; what controllers and kubelets leave out of it is no problem."""
-    return list(strategies.of(obj).validate_status(("status",), obj.get("status") or {}))
+def validate_status(obj: Object, old: Object | None = None) -> list[FieldProblem]:
+    """What is wrong with a status, also beside the stored object's; what controllers and kubelets
+    leave out of it is no problem."""
+    strategy = strategies.of(obj)
+    found = list(strategy.validate_status(("status",), obj.get("status") or {}))
+    return found if old is None else unique([*found, *strategy.validate_status_update(obj, old)])
 
 
 def unique(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
-    """The problems in order, one of each field: the first said is the plainest."""
+    """The problems in order, each told once."""
     seen: dict[tuple[Path, str], FieldProblem] = {}
     for problem in problems:
-        seen.setdefault((problem.path, problem.reason), problem)
+        seen.setdefault((problem.path, problem.message), problem)
     return list(seen.values())
 
 
@@ -82,9 +93,8 @@ def _metadata(kind: str, metadata: dict[str, Any], strategy: Strategy) -> Iterat
         yield from strategy.validate_name((*path, "name"), name)
     yield from _namespace(kind, metadata.get("namespace") or "")
     yield from fields.labels((*path, "labels"), metadata.get("labels") or {})
-    yield from _annotations((*path, "annotations"), metadata.get("annotations") or {})
-    for index, finalizer in enumerate(metadata.get("finalizers") or []):
-        yield from fields.qualified_name((*path, "finalizers", index), finalizer)
+    yield from fields.annotation_pairs((*path, "annotations"), metadata.get("annotations") or {})
+    yield from _finalizers((*path, "finalizers"), metadata.get("finalizers") or [])
     yield from _one_controller((*path, "ownerReferences"), metadata.get("ownerReferences") or [])
 
 
@@ -97,12 +107,16 @@ def _namespace(kind: str, namespace: str) -> Iterator[FieldProblem]:
         yield from fields.dns_label(path, namespace)
 
 
-def _annotations(path: Path, annotations: dict[str, str]) -> Iterator[FieldProblem]:
-    for key in annotations:
-        yield from fields.qualified_name(path, key.lower())
-    if sum(len(key) + len(value) for key, value in annotations.items()) > _ANNOTATIONS_MAX:
-        text = f"Too long: may not be more than {_ANNOTATIONS_MAX} bytes"
-        yield FieldProblem(path, text, None, "FieldValueTooLong")
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+
+
+def _finalizers(path: Path, names: list[str]) -> Iterator[FieldProblem]:
+    for name in names:
+        yield from fields.qualified_name(path, name)
+    for index, name in enumerate(names):
+        if "/" not in name and name not in _STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid((*path, index), name, detail)
 
 
 def _one_controller(path: Path, references: list[dict[str, Any]]) -> Iterator[FieldProblem]:

@@ -31,6 +31,33 @@ _SERVICE_SPEC = (
     "allocateLoadBalancerNodePorts", "loadBalancerClass", "externalTrafficPolicy",
     "healthCheckNodePort", "internalTrafficPolicy", "trafficDistribution",
 )  # fmt: skip
+_TEMPLATE = ("metadata", "labels", "annotations", "spec")
+_WORKLOADS = {
+    "Deployment": (
+        "replicas", "selector", "template", "strategy", "minReadySeconds", "revisionHistoryLimit",
+        "progressDeadlineSeconds",
+    ),
+    "ReplicaSet": ("replicas", "minReadySeconds", "selector", "template"),
+    "ReplicationController": ("minReadySeconds", "selector", "replicas", "template"),
+    "StatefulSet": (
+        "podManagementPolicy", "updateStrategy", "persistentVolumeClaimRetentionPolicy",
+        "volumeClaimTemplates", "replicas", "minReadySeconds", "ordinals", "serviceName",
+        "selector", "template",
+    ),
+    "DaemonSet": (
+        "selector", "template", "minReadySeconds", "updateStrategy", "revisionHistoryLimit",
+    ),
+    "Job": (
+        "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
+        "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes", "managedBy",
+        "completionMode", "podFailurePolicy", "successPolicy", "podReplacementPolicy", "template",
+        "selector",
+    ),
+    "CronJob": (
+        "schedule", "startingDeadlineSeconds", "timeZone", "concurrencyPolicy", "jobTemplate",
+        "successfulJobsHistoryLimit", "failedJobsHistoryLimit",
+    ),
+}  # fmt: skip
 _PORT = ("name", "containerPort", "port", "hostPort", "protocol", "targetPort", "appProtocol")
 
 _WITHIN: Mapping[str, Sequence[str]] = {
@@ -38,6 +65,10 @@ _WITHIN: Mapping[str, Sequence[str]] = {
     "initContainers": _CONTAINER,
     "ephemeralContainers": _CONTAINER,
     "ports": _PORT,
+    "template": _TEMPLATE,
+    "jobTemplate": ("metadata", "spec"),
+    "onPodConditions": ("type", "status"),
+    "matchExpressions": ("operator", "values", "key"),
     "tolerations": ("key", "tolerationSeconds", "operator", "value", "effect"),
     "topologySpreadConstraints": (
         "maxSkew", "topologyKey", "whenUnsatisfiable", "minDomains", "labelSelector",
@@ -46,7 +77,19 @@ _WITHIN: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """By the name of a field: what it holds, in the order in which that is looked at."""
 
-_SPECS = {"Service": _SERVICE_SPEC, "Pod": POD_SPEC}
+_SPECS = {"Service": _SERVICE_SPEC, "Pod": POD_SPEC, "PodTemplate": (), **_WORKLOADS}
+_INNER_SPECS = {"template": POD_SPEC, "jobTemplate": _WORKLOADS["Job"]}
+"""The specs that stand below a field."""
+_ZEROS = ("selector", "template", "jobTemplate")
+"""What of a workload's spec an API server takes for an empty one where it is missing."""
+
+
+def is_told_by_rules(kind: str, problem: FieldProblem) -> bool:
+    """Whether the rules of a kind tell that something is missing, in words of their own."""
+    path = problem.path
+    if problem.reason != "FieldValueRequired" or kind not in _WORKLOADS:
+        return False
+    return path[-1] in _ZEROS or "podFailurePolicy" in path or "successPolicy" in path
 
 
 def ordered(
@@ -82,12 +125,18 @@ def by_fields(
 def _rank(kind: str, path: Path) -> tuple[int, ...]:
     """Sorts paths in the order of looking."""
     ranks: list[int] = []
-    within: Sequence[str] = ("metadata", "spec")
+    within: Sequence[str] = ("metadata", "spec", "template")
+    above = ""
     for part in path:
         if isinstance(part, int):
             ranks.append(part)
             continue
         name = str(part)
         ranks.append(within.index(name) if name in within else len(within))
-        within = _SPECS[kind] if len(ranks) == 1 else _WITHIN.get(name, ())
+        within = _of_spec(kind, above) if name == "spec" else _WITHIN.get(name, ())
+        above = name
     return tuple(ranks)
+
+
+def _of_spec(kind: str, above: str) -> Sequence[str]:
+    return _INNER_SPECS[above] if above in _INNER_SPECS else _SPECS[kind]

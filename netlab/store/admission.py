@@ -154,7 +154,7 @@ def check_status(kind: Kind, new: Object, old: Object) -> None:
     strategies.of(new).default_status(new)
     of_metadata = [] if _said(new) == _said(old) else validate(new)
     of_metadata = [one for one in of_metadata if one.path[:1] == ("metadata",)]
-    refuse(kind, new, [*validate_status(new), *of_metadata, *_late_finalizers(new, old)])
+    refuse(kind, new, [*validate_status(new, old), *of_metadata, *_late_finalizers(new, old)])
     of = schema.of(kind.api_version, kind.kind)
     if of is not None and "status" in new:
         schema.complete(new["status"], of.child("status") or schema.ANYTHING)

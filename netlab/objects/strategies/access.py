@@ -13,7 +13,7 @@ from netlab.objects.kinds.access import (
 from netlab.objects.meta import Object
 from netlab.objects.problems import Path, invalid, not_supported, required
 from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill
-from netlab.objects.validate_workload import label_selector
+from netlab.objects.validate_template import label_selector
 
 _GROUPS = {"ServiceAccount": "", "User": GROUP, "Group": GROUP}
 """The kinds of subjects, and the group of each."""

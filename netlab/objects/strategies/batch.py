@@ -14,6 +14,7 @@ _BACKOFF_LIMIT = 6
 
 def _job(obj: Object) -> None:
     spec = spec_of(obj)
+    _pods(spec)
     _job_spec(spec)
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     if labels and not meta.labels(obj):
@@ -21,26 +22,30 @@ def _job(obj: Object) -> None:
 
 
 def _job_spec(spec: Mapping) -> None:
-    if spec.get("template"):
-        default_pod_spec(spec_of(spec["template"]))
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
     apart = spec.get("backoffLimitPerIndex") is not None
-    policy = spec.get("podFailurePolicy")
     for name, value in (
         ("parallelism", 1),
         ("backoffLimit", NO_LIMIT if apart else _BACKOFF_LIMIT),
         ("manualSelector", False),
         ("suspend", False),
+        ("completionMode", "NonIndexed"),
+        ("podReplacementPolicy", _replaced(spec)),
     ):
         if spec.get(name) is None:
             spec[name] = value
-    fill(
-        spec,
-        completionMode="NonIndexed",
-        podReplacementPolicy="Failed" if policy else "TerminatingOrFailed",
-    )
-    for rule in (policy or {}).get("rules") or []:
+
+
+def _replaced(spec: Mapping) -> str:
+    return "TerminatingOrFailed" if spec.get("podFailurePolicy") is None else "Failed"
+
+
+def _pods(spec: Mapping) -> None:
+    """What is filled in of a Job's spec in a CronJob, too."""
+    if spec.get("template"):
+        default_pod_spec(spec_of(spec["template"]))
+    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or []:
         for pattern in rule.get("onPodConditions") or []:
             fill(pattern, status="True")
 
@@ -48,23 +53,25 @@ def _job_spec(spec: Mapping) -> None:
 def _select_own_pods(obj: Object) -> None:
     """The selector and the labels by which a Job knows its pods, unless it brings its own."""
     spec = spec_of(obj)
-    if spec.get("manualSelector") or not spec.get("template"):
+    if spec.get("manualSelector"):
         return
+    if not spec.get("template"):
+        spec["template"] = {}
     metadata = spec["template"].setdefault("metadata", {})
     uid, name = meta.uid(obj), meta.name(obj)
     own = {"controller-uid": uid, "job-name": name, CONTROLLER_UID: uid, JOB_NAME: name}
-    metadata["labels"] = {**(metadata.get("labels") or {}), **own}
+    metadata["labels"] = {**own, **(metadata.get("labels") or {})}
     if spec.get("selector") is None:
         spec["selector"] = {}
     pairs = spec["selector"].get("matchLabels") or {}
-    spec["selector"]["matchLabels"] = {**pairs, CONTROLLER_UID: uid}
+    spec["selector"]["matchLabels"] = {CONTROLLER_UID: uid, **pairs}
 
 
 def _cron_job(obj: Object) -> None:
     spec = spec_of(obj)
     template = spec.get("jobTemplate")
     if template:
-        _job_spec(spec_of(template))
+        _pods(spec_of(template))
     fill(spec, concurrencyPolicy="Allow")
     for name, value in (
         ("suspend", False),

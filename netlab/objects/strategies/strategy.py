@@ -63,6 +63,9 @@ class Strategy(Struct, frozen=True):
     validate_status: Callable[[Path, Mapping], Problems] = _allow
     """What addresses and names in a status may be; what it leaves out is no problem."""
 
+    validate_status_update: Callable[[Object, Object], Problems] = _allow
+    """What a status may say, and may not take back: of the new object, and the stored one."""
+
 
 def spec_of(obj: Object) -> Mapping:
     """The spec to fill, made where there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects import meta, validate_workload
+from netlab.objects import fields, meta, validate_counts, validate_workload
 from netlab.objects.kinds.workloads import (
     CONTROLLER_REVISION,
     DAEMON_SET,
@@ -67,8 +67,15 @@ def _deployment(obj: Object) -> None:
     fill(spec["strategy"], type="RollingUpdate")
     if spec["strategy"]["type"] == "RollingUpdate":
         fill(spec["strategy"], rollingUpdate={})
-        fill(spec["strategy"]["rollingUpdate"], maxSurge="25%", maxUnavailable="25%")
+        _amounts(spec["strategy"]["rollingUpdate"], maxSurge="25%", maxUnavailable="25%")
     fill(spec, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+
+
+def _amounts(rolling: Mapping, **defaults: int | str) -> None:
+    """Set what is not there; an empty text is, and is none."""
+    for name, value in defaults.items():
+        if rolling.get(name) is None:
+            rolling[name] = value
 
 
 def _stateful_set(obj: Object) -> None:
@@ -79,6 +86,8 @@ def _stateful_set(obj: Object) -> None:
     fill(spec["updateStrategy"], type="RollingUpdate")
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         fill(spec["updateStrategy"], rollingUpdate={"partition": 0})
+    # The feature is switched off in 1.33, which drops the field.
+    (spec["updateStrategy"].get("rollingUpdate") or {}).pop("maxUnavailable", None)
     for claim in spec.get("volumeClaimTemplates") or []:
         default_claim_spec(spec_of(claim))
         fill(claim, status={"phase": "Pending"})
@@ -100,7 +109,7 @@ def _daemon_set(obj: Object) -> None:
     fill(spec["updateStrategy"], type="RollingUpdate")
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         fill(spec["updateStrategy"], rollingUpdate={})
-        fill(spec["updateStrategy"]["rollingUpdate"], maxSurge=0, maxUnavailable=1)
+        _amounts(spec["updateStrategy"]["rollingUpdate"], maxSurge=0, maxUnavailable=1)
 
 
 def _pod_template(obj: Object) -> None:
@@ -116,16 +125,19 @@ STRATEGIES = {
     DEPLOYMENT: Strategy(
         default=_deployment,
         validate=validate_workload.deployment,
+        validate_status_update=validate_counts.rule(validate_counts.DEPLOYMENT),
         validate_update=keeps("spec", "selector"),
     ),
     REPLICA_SET: Strategy(
         default=_replica_set,
         validate=validate_workload.replica_set,
+        validate_status_update=validate_counts.rule(validate_counts.REPLICA_SET),
         validate_update=keeps("spec", "selector"),
     ),
     REPLICATION_CONTROLLER: Strategy(
         default=_replication_controller,
         validate=validate_workload.replication_controller,
+        validate_status_update=validate_counts.rule(validate_counts.REPLICA_SET),
     ),
     POD_TEMPLATE: Strategy(
         default=_pod_template,
@@ -134,11 +146,14 @@ STRATEGIES = {
     STATEFUL_SET: Strategy(
         default=_stateful_set,
         validate=validate_workload.stateful_set,
+        validate_status_update=validate_counts.rule(validate_counts.STATEFUL_SET),
+        validate_name=fields.dns_label,
         validate_update=_stateful_set_update,
     ),
     DAEMON_SET: Strategy(
         default=_daemon_set,
         validate=validate_workload.daemon_set,
+        validate_status_update=validate_counts.rule(validate_counts.DAEMON_SET),
         validate_update=keeps("spec", "selector"),
     ),
     CONTROLLER_REVISION: Strategy(

@@ -98,8 +98,8 @@ def test_what_is_well(obj: dict[str, Any]) -> None:
         ),
         (
             binding(subject={"kind": "Robot", "name": "x"}),
-            'subjects[0].kind: Unsupported value: "Robot": supported values: "Group", '
-            '"ServiceAccount", "User"',
+            'subjects[0].kind: Unsupported value: "Robot": supported values: "ServiceAccount", '
+            '"User", "Group"',
         ),
         (
             binding(subject={"kind": "ServiceAccount", "name": "x", "apiGroup": GROUP}),

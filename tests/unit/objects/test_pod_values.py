@@ -20,7 +20,12 @@ MAKERS = {"Deployment": {}, "ReplicaSet": {}, "StatefulSet": {"serviceName": "s"
 
 def said(obj):
     apply_defaults(obj)
-    return {one.field: one.message for one in validate(obj)}
+    return first_words(validate(obj))
+
+
+def first_words(problems):
+    """By its field, what is said of it first."""
+    return {one.field: one.message for one in reversed(problems)}
 
 
 def pod(container=None, **spec):
@@ -205,7 +210,7 @@ WORDS = [
     (pod({"command": ["sh", "a\0b"]}), "spec.containers[0].command[1]", NUL),
     (pod({"args": ["\0"]}), "spec.containers[0].args[0]", NUL),
     (pod({"ports": [{"name": "a\n", "containerPort": 1}]}), "spec.containers[0].ports[0].name",
-     "must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)"),
+     "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"),
     (pod({"env": [{"name": "A", "value": "\0"}]}), "spec.containers[0].env[0].value", NUL),
     (pod({"env": [{"name": "A=B", "value": ""}]}), "spec.containers[0].env[0].name",
      "a valid environment variable name must consist"),
@@ -241,13 +246,13 @@ WORDS = [
         {"name": "A", "value": "b\r\nC: d"}]}}}),
      "spec.containers[0].readinessProbe.httpGet.httpHeaders[0].value", "must be one line"),
     (pod({"readinessProbe": {"tcpSocket": {"port": "a b"}}}),
-     "spec.containers[0].readinessProbe.tcpSocket.port", "must contain only alphanumeric"),
+     "spec.containers[0].readinessProbe.tcpSocket.port", "must contain only alpha-numeric"),
 ]  # fmt: skip
 
 OF_PODS = [
     (pod(nodeName="../n"), "spec.nodeName", SUBDOMAIN),
     (pod(hostname="a\nb"), "spec.hostname", LABEL),
-    (pod(subdomain="a.b"), "spec.subdomain", LABEL),
+    (pod(subdomain="a.b"), "spec.subdomain", "must not contain dots"),
     (pod(serviceAccountName="a b"), "spec.serviceAccountName", SUBDOMAIN),
     (pod(hostAliases=[{"ip": "1.2.3.4\n8.8.8.8", "hostnames": ["a"]}]), "spec.hostAliases[0].ip",
      "must be a valid IP address"),
@@ -393,7 +398,7 @@ def test_a_port_s_name_has_each_of_its_faults_told():
     faults = list(names.port_name_faults("A--very-long-name-"))
     assert faults == [
         "must be no more than 15 characters",
-        "must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)",
+        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
         "must not contain consecutive hyphens",
         "must not begin or end with a hyphen",
     ]
