@@ -151,9 +151,18 @@ def _placement(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
         if gate.get("conditionType") is not None:
             where = (*path, "readinessGates", index, "conditionType")
             yield from fields.qualified_name(where, gate["conditionType"])
+    yield from _gates((*path, "schedulingGates"), spec.get("schedulingGates") or [])
     for field in ("podAffinity", "podAntiAffinity"):
         rules = (spec.get("affinity") or {}).get(field) or {}
         yield from _neighbours((*path, "affinity", field), rules)
+
+
+def _gates(path: Path, gates: list[Mapping]) -> Iterator[FieldProblem]:
+    names_ = [gate.get("name") or "" for gate in gates]
+    for index, name in enumerate(names_):
+        yield from fields.qualified_name((*path, index), name)
+        if name in names_[:index]:
+            yield duplicate((*path, index), name)
 
 
 def _spread(path: Path, rule: Mapping) -> Iterator[FieldProblem]:
@@ -184,7 +193,7 @@ def _neighbours(path: Path, rules: Mapping) -> Iterator[FieldProblem]:
 
 
 def _toleration(path: Path, toleration: Mapping) -> Iterator[FieldProblem]:
-    operator = toleration.get("operator") or "Equal"
+    operator, effect = toleration.get("operator") or "Equal", toleration.get("effect") or ""
     if toleration.get("key"):
         yield from fields.qualified_name((*path, "key"), toleration["key"])
     elif operator != "Exists":
@@ -192,10 +201,12 @@ def _toleration(path: Path, toleration: Mapping) -> Iterator[FieldProblem]:
             (*path, "operator"), operator, "operator must be Exists when `key` is empty, which "
             "means \"match all values and all keys\"",
         )  # fmt: skip
+    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
+        detail = "effect must be 'NoExecute' when `tolerationSeconds` is set"
+        yield invalid((*path, "effect"), effect, detail)
     if operator == "Exists" and toleration.get("value"):
-        yield invalid(
-            (*path, "operator"), operator, "value must be empty when `operator` is 'Exists'"
-        )
+        detail = "value must be empty when `operator` is 'Exists'"
+        yield invalid((*path, "operator"), toleration["value"], detail)
 
 
 def _names(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
@@ -217,7 +228,9 @@ def _dns(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     config = spec.get("dnsConfig") or {}
     where: Path = (*path, "dnsConfig")
     servers = config.get("nameservers") or []
-    if spec.get("dnsPolicy") == "None" and not servers:
+    if spec.get("dnsPolicy") == "None" and spec.get("dnsConfig") is None:
+        yield required(where, "must provide `dnsConfig` when `dnsPolicy` is None")
+    elif spec.get("dnsPolicy") == "None" and not servers:
         yield required(
             (*where, "nameservers"),
             "must provide at least one DNS nameserver when `dnsPolicy` is None",
