@@ -182,7 +182,7 @@ RFC1035 = "a DNS-1035 label must consist of"
             "quantities must match",
         ),
         (pod(restartPolicy="always"), "spec.restartPolicy", "Unsupported value"),
-        (pod(dnsPolicy="None"), "spec.dnsConfig.nameservers", "at least one DNS nameserver"),
+        (pod(dnsPolicy="None", dnsConfig={}), "spec.dnsConfig.nameservers", "at least one DNS"),
         (pod(tolerations=[{"value": "x"}]), "spec.tolerations[0].operator", "must be Exists"),
         (pod(hostname="A"), "spec.hostname", "RFC 1123 label"),
         (

@@ -229,7 +229,7 @@ def test_other_namespaces_are_not_limited(registry):
 
 
 CASES = [
-    (quota(foo="1"), 'spec.hard[foo]: Invalid value: "foo": must be a standard resource'),
+    (quota(foo="1"), '[spec.hard[foo]: Invalid value: "foo": must be a standard resource'),
     (quota(pods="1.5"), 'spec.hard[pods]: Invalid value: "1.5": must be an integer'),
     (quota(pods="-1"), 'spec.hard[pods]: Invalid value: "-1": must be greater than or equal to 0'),
     (
