@@ -26,8 +26,8 @@ class ObjectCache:
         self._lock = threading.Lock()
         self._services: dict[str, Service] = {}
         self._slices: dict[str, EndpointSlice] = {}
-        self._slices_of: dict[str, tuple[str, ...]] = {}
-        """By Service, the keys of its slices in order."""
+        self._slices_of: dict[str, str | tuple[str, ...]] = {}
+        """By Service, the keys of its slices in order; of most the key of the only one."""
         self._touched: set[str] = set()
         self._since = time.time()
         self._triggered: dict[str, list[float]] = {}
@@ -51,7 +51,7 @@ class ObjectCache:
             if endpoint_slice is not None and now:
                 now = intern(now)
                 self._slices[key] = endpoint_slice
-                self._slices_of[now] = tuple(sorted((*self._slices_of.get(now, ()), key)))
+                self._keep(now, sorted((*self._keys_of(now), key)))
                 self._touched.add(now)
                 when = times.seconds(meta.annotations(endpoint_slice).get(TRIGGERED))
                 if when > self._since:  # others were in force before
@@ -63,9 +63,15 @@ class ObjectCache:
             return
         service = intern(service_key(before) or "")
         self._touched.add(service)
-        left = tuple(one for one in self._slices_of[service] if one != key)
-        if left:
-            self._slices_of[service] = left
+        self._keep(service, [one for one in self._keys_of(service) if one != key])
+
+    def _keys_of(self, service: str) -> tuple[str, ...]:
+        keys = self._slices_of.get(service, ())
+        return (keys,) if isinstance(keys, str) else keys
+
+    def _keep(self, service: str, keys: Sequence[str]) -> None:
+        if keys:
+            self._slices_of[service] = keys[0] if len(keys) == 1 else tuple(keys)
         else:
             del self._slices_of[service]
 
@@ -88,7 +94,7 @@ class ObjectCache:
     def slices(self, key: str) -> Sequence[EndpointSlice]:
         """Its EndpointSlices, in the order of their keys."""
         with self._lock:
-            return [self._slices[one] for one in self._slices_of.get(key, ())]
+            return [self._slices[one] for one in self._keys_of(key)]
 
     def keys(self) -> list[str]:
         """All Services' keys."""
