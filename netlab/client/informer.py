@@ -125,11 +125,12 @@ class Informer(Generic[T]):
     def wrote(self, obj: T) -> None:
         """Take in what the API answered to a write, unless the watch is already past it."""
         revision = _revision(obj)
-        known = self._objects.get(meta.key(obj))
+        key = meta.key(obj)
+        known = self._objects.get(key)
         if revision <= self._revision or (known and revision <= _revision(known)):
             return
         self._written = max(self._written, revision)
-        self._put(obj)
+        self._put(key, obj)
 
     def deleted(self, obj: T) -> None:
         """Remember that this object's deletion was accepted, until the watch says so."""
@@ -160,8 +161,9 @@ class Informer(Generic[T]):
         self._revision = max(self._revision, int(listed.resource_version or 0))
         for key in [key for key in self._objects if key not in fresh]:
             self._drop(key)
-        for obj in sorted(fresh.values(), key=_revision):  # in the order a watch would have told
-            self._put(obj)
+        in_order = sorted(fresh.items(), key=lambda one: _revision(one[1]))  # as a watch tells
+        for key, obj in in_order:
+            self._put(key, obj)
         self._synced.set()
 
     async def _watch(self) -> None:
@@ -178,21 +180,22 @@ class Informer(Generic[T]):
     def _take(self, event: Event) -> None:
         if event.type == "ERROR":
             raise ApiError.from_status(event.object)
-        self._revision = max(self._revision, _revision(event.object))
+        revision = _revision(event.object)
+        self._revision = max(self._revision, revision)
+        if event.type == "BOOKMARK":
+            return
+        key = meta.key(event.object)
+        known = self._objects.get(key)
         if event.type == "DELETED":
-            known = self._objects.get(meta.key(event.object))
-            if known is None or _revision(known) <= _revision(event.object):
-                self._drop(meta.key(event.object))
+            if known is None or _revision(known) <= revision:
+                self._drop(key)
             self._going.discard(meta.uid(event.object))
-        elif event.type != "BOOKMARK":
-            known = self._objects.get(meta.key(event.object))
-            if known is None or _revision(known) < _revision(event.object):
-                self._put(event.object)
+        elif known is None or _revision(known) < revision:
+            self._put(key, event.object)
 
     # -- the cache -------------------------------------------------------------------------
 
-    def _put(self, obj: T) -> None:
-        key = meta.key(obj)
+    def _put(self, key: str, obj: T) -> None:
         old = self._objects.get(key)
         if old is not None and _revision(old) == _revision(obj):
             return

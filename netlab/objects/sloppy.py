@@ -169,7 +169,10 @@ def warnings(obj: Mapping[str, Any]) -> list[str]:
         return []
     pod = BY_KIND[kind].pod_path if kind in BY_KIND else None
     addresses = ADDRESSES.get(kind, ()) if pod is None else [(*pod, *each) for each in _OF_PODS]
-    found = _told(obj, addresses, _of_address) + _told(obj, RANGES.get(kind, ()), _of_range)
+    ranges = RANGES.get(kind, ())
+    if all(_is_plain(obj, each) for each in (*addresses, *ranges)):  # as in nearly all
+        return []
+    found = _told(obj, addresses, _of_address) + _told(obj, ranges, _of_range)
     return list(dict.fromkeys(found))
 
 

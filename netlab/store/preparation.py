@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import uuid
+import os
 from sys import intern
 from typing import Any
 
@@ -32,12 +32,19 @@ def prepare_create(kind: Kind, obj: Object, now: str) -> None:
     for field in (*_SYSTEM_FIELDS, "resourceVersion", "selfLink", "managedFields"):
         metadata.pop(field, None)
     _name(metadata)
-    metadata["uid"] = str(uuid.uuid4())
+    metadata["uid"] = _uid()
     metadata["creationTimestamp"] = intern(now)  # of many in a second
     if kind.counts_generation:
         metadata["generation"] = 1
     _first_status(kind, obj)
     strategies.of(obj).prepare_create(obj)
+
+
+def _uid() -> str:
+    """A random UUID: version 4, variant 10. The standard library takes twice as long for one."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _check_scope(kind: Kind, metadata: dict[str, Any]) -> None:
