@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -21,7 +21,9 @@ from netlab.objects.kinds.cluster import NODE
 from netlab.objects.kinds.networking import ENDPOINT_SLICE, SERVICE
 from netlab.objects.meta import Object
 from netlab.objects.problems import Path
-from netlab.objects.yamltext import Document, read
+
+if TYPE_CHECKING:
+    from netlab.objects.yamltext import Document
 
 KINDS = (NODE.kind, SERVICE.kind, ENDPOINT_SLICE.kind)
 """The kinds that decide about rules; all others are passed over."""
@@ -37,6 +39,8 @@ class _Text(Struct):
     def line(self, path: Path) -> int:
         """The line of a field, 0 if it cannot be told."""
         if self.document is None:
+            from netlab.objects.yamltext import read  # JSON without mistakes needs no YAML
+
             documents, _ = read(self.text)
             if len(documents) != 1:
                 return 0
@@ -159,6 +163,8 @@ def _documents(file: str, content: str, problems: list[Problem]) -> Iterator[tup
             line = getattr(error, "lineno", 0)
             problems.append(Problem(file, line, "", f"is no JSON: {error}"))
         return
+    from netlab.objects.yamltext import read
+
     documents, troubles = read(content)
     for document in documents:
         troubles = [*troubles, *document.troubles]

@@ -287,6 +287,29 @@ def test_mistakes_in_the_settings_have_lines(tmp_path, spoken):
     assert f"{config}:" in spoken("render", "-f", CASE / "objects.yaml", "--config", config)[2]
 
 
+def test_settings_in_json_say_the_same(tmp_path, spoken):
+    config = tmp_path / "proxy.json"
+    said = yaml.safe_load((CASE / "proxy.yaml").read_text())
+    config.write_text(json.dumps(said))
+    words = ("render", "-f", CASE / "objects.yaml", "--config")
+    assert spoken(*words, config)[1] == spoken(*words, CASE / "proxy.yaml")[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('{"nodeName": "alpha",\n "mode": "ipvs"}', 2, "mode"),
+        ('{"mode": "iptables",\n', 2, "is not YAML"),
+    ],
+)
+def test_mistakes_in_settings_in_json_have_lines(text, line, words, tmp_path, spoken):
+    config = tmp_path / "proxy.json"
+    config.write_text(text)
+    code, out, err = spoken("render", "-f", CASE / "objects.yaml", "--config", config)
+    assert (code, out) == (2, "")
+    assert f"{config}:{line}: " in err and words in err
+
+
 # -- diff ----------------------------------------------------------------------------------
 
 
