@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -138,6 +137,8 @@ class PodNetwork:
 def _remove_files(directory: Path) -> None:
     """What of them cannot be removed goes with the lab, and stops nothing else."""
     try:
+        import shutil  # many labs are gone before a pod of theirs is
+
         shutil.rmtree(directory, ignore_errors=True)
     except RecursionError:
         log.error("%s is too deep to be removed now", directory)

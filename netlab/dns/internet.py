@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
+from pathlib import Path
 
 from netlab.objects.addresses import is_address
 
-_LIST = "internet.txt"
+_LIST = Path(__file__).with_name("internet.txt")
 
 
 def well_known() -> list[str]:
     """The list: names that everybody's internet has."""
-    text = resources.files("netlab.dns").joinpath(_LIST).read_text()
+    text = _LIST.read_text()
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [name for line in lines for name in line]
 

@@ -9,7 +9,6 @@ to nothing, and that is unmounted when no more come.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -80,6 +79,8 @@ def sweep(directory: Path) -> None:
 
 
 def _made(directory: Path) -> Path:
+    import tempfile  # not before a namespace goes
+
     aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
     try:
         syscalls.mount(basedir.SOURCE, aside, "tmpfs", options="mode=0700")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from msgspec import Struct
 from netlab.errors import CommandFailed, EnvironmentLacks
 from netlab.kernel import netns as namespaces
 from netlab.kernel import paths
+from netlab.kernel.search import which
 
 # Debian and Ubuntu packages of the programs netlab runs.
 PACKAGES: dict[str, str] = {
@@ -123,7 +123,7 @@ def _start(
 
 def find(program: str) -> str:
     """The full path of a program, or `EnvironmentLacks` with the package that has it."""
-    path = shutil.which(program, path=search_path())
+    path = which(program, search_path())
     if path is None:
         raise EnvironmentLacks(f"the program {program} is missing", hint=install_hint(program))
     return path

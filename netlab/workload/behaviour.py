@@ -6,7 +6,6 @@ Pure, but for `installed`, which asks the machine whether it has a program.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
@@ -14,6 +13,7 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from netlab.kernel.search import which
 from netlab.objects import meta
 from netlab.objects.podcontainers import every_container
 from netlab.objects.types import Container, ContainerPort, Pod
@@ -53,7 +53,7 @@ class Behaviour(Struct, frozen=True):
 
 def installed(program: str) -> bool:
     """True when a pod would find that program: pods use this machine's own tools."""
-    return shutil.which(program, path=PATH) is not None
+    return which(program, PATH) is not None
 
 
 def behaviour(

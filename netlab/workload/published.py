@@ -6,7 +6,6 @@ config/current → 3    what is in force; renamed into place
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,6 +50,8 @@ class Published:
 
     def discard(self, prepared: Path) -> None:
         """Forget a version that is not in force."""
+        import shutil  # there is none before something changes
+
         shutil.rmtree(prepared, ignore_errors=True)
 
     def _directory(self, path: Path) -> None:

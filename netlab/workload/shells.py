@@ -8,9 +8,9 @@ where it has a program.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 
+from netlab.kernel.search import which
 from netlab.objects.types import Container
 from netlab.workload.behaviour import PATH
 from netlab.workload.catalogue import catalogue
@@ -31,7 +31,7 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {"ash": {"/etc/wgetrc": _ONE_TRY}}
 
 def found(program: str) -> str | None:
     """Where pods find a program, for they use this machine's own."""
-    return shutil.which(program, path=PATH)
+    return which(program, PATH)
 
 
 def shell_links(container: Container, where: Callable[[str], str | None] = found) -> dict[str, str]:
