@@ -93,7 +93,7 @@ def _assemble(
     entries: list[InputObject], problems: list[Problem], joined: Joined = nobody
 ) -> Manifest:
     problems += [
-        Problem(entry.file, entry.line(found.path), found.field, found.message, found.hint)
+        Problem(entry.file, entry.line(found.place), found.field, found.message, found.hint)
         for entry, found in cross_problems(entries, joined)
     ]
     if problems:
@@ -275,6 +275,6 @@ def _objects(document: Document) -> Iterator[tuple[tuple[str | int, ...], Any]]:
 def _complaints(entry: InputObject) -> list[Problem]:
     taken: Intake = entry.intake
     return [
-        Problem(entry.file, entry.line(found.path), found.field, found.message, found.hint)
+        Problem(entry.file, entry.line(found.place), found.field, found.message, found.hint)
         for found in taken.problems
     ]

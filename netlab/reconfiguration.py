@@ -69,7 +69,8 @@ def _without(others: int, problem: FieldProblem) -> FieldProblem:
 
 def _refuse(entry: InputObject, found: Iterable[FieldProblem]) -> None:
     problems = [
-        Problem(entry.file, entry.line(one.path), one.field, one.message, one.hint) for one in found
+        Problem(entry.file, entry.line(one.place), one.field, one.message, one.hint)
+        for one in found
     ]
     if problems:
         raise InputError(problems)

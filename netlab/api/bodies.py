@@ -15,6 +15,7 @@ from netlab.api import protobuf
 from netlab.api.fields import json_type
 from netlab.api.negotiation import media_types
 from netlab.errors import ApiError, BadRequest
+from netlab.objects import gowords
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 
@@ -109,7 +110,7 @@ def _from_json(body: bytes, wanted: str) -> Any:
     try:
         value = _DECODER.decode(body.decode())
     except json.JSONDecodeError as error:
-        raise _unrecognized(wanted, f"json parse error: {_json_words(error)}") from None
+        raise _unrecognized(wanted, f"json parse error: {gowords.json_words(error)}") from None
     except (ValueError, RecursionError) as error:
         raise _unrecognized(wanted, f"json parse error: {error}") from None
     return _well_formed(value) if b"\\ud" in body.lower() else value
@@ -133,22 +134,6 @@ def _finite(text: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
-
-
-def _json_words(error: json.JSONDecodeError) -> str:
-    """A JSON mistake in the words of Go's decoder."""
-    if error.pos >= len(error.doc):
-        return "unexpected end of JSON input"
-    found = repr(error.doc[error.pos])
-    if error.msg.startswith("Extra data"):
-        return f"invalid character {found} after top-level value"
-    if error.msg.startswith("Expecting property name"):
-        return f"invalid character {found} looking for beginning of object key string"
-    if error.msg.startswith("Expecting ',' delimiter"):
-        return f"invalid character {found} after object key:value pair"
-    if error.msg.startswith("Expecting ':' delimiter"):
-        return f"invalid character {found} after object key"
-    return f"invalid character {found} looking for beginning of value"
 
 
 def _from_yaml(body: bytes, wanted: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from netlab.api import duplicates
 from netlab.errors import BadRequest, Invalid
-from netlab.objects import schema, times
+from netlab.objects import gowords, schema, times
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path
@@ -16,6 +16,8 @@ from netlab.objects.problems import FieldProblem, Path
 Mode = Literal["Strict", "Warn", "Ignore"]
 
 _DIRECTIVES = ("$patch", "$retainKeys", "$setElementOrder/", "$deleteFromPrimitiveList/")
+_ENCODED = {"Secret": "data", "ConfigMap": "binaryData"}
+"""Where bytes are, in base64."""
 _INTEGERS = ("int32", "int64")
 _GO_TYPES = {"string": "string", "integer": "int32", "number": "float64", "boolean": "bool"}
 
@@ -42,6 +44,9 @@ def check(obj: Object, field_validation: str, body: bytes = b"", media: str = ""
     for problem in problems:
         if problem.reason == "FieldValueTypeInvalid":
             raise BadRequest(f"{handled}: {_cannot_unmarshal(obj, problem.path)}")
+    for text in (obj.get(_ENCODED.get(kind, "")) or {}).values():
+        if fault := gowords.base64_fault(text or ""):
+            raise BadRequest(f"{handled}: {fault}")
     if mode(field_validation) == "Ignore":
         return []
     unknown = _strictly(_unknown(problems), body, media)

@@ -12,12 +12,12 @@ from netlab.objects import names, sloppy
 from netlab.objects.addresses import canonical
 from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long, too_many
 
+ANNOTATIONS_MAX = 256 * 1024
+"""Bytes of all keys and values of one object."""
 PORT_RULE = "must be between 1 and 65535, inclusive"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
 ADDRESS_MAX = len("0000:0000:0000:0000:0000:0000:255.255.255.255")
-ANNOTATIONS_MAX = 256 * 1024
-"""Bytes of all keys and values of one object."""
 FILE_NAME_MAX = 255
 """Bytes that Linux takes for one component of a path."""
 DEPTH_MAX = 64
@@ -35,22 +35,20 @@ QUANTITY_RULE = (
 
 def dns_label(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS label (RFC 1123), as names of nodes, namespaces, containers are."""
-    for fault in names.dns_label_faults(text):
-        yield invalid(path, text, fault, suggest(text))
+    for detail in names.dns_label_faults(text):
+        yield invalid(path, text, detail, suggest(text))
 
 
 def dns_subdomain(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS subdomain (RFC 1123), as most objects' names are."""
-    for fault in names.dns_subdomain_faults(text):
-        yield invalid(path, text, fault, suggest(text))
+    for detail in names.dns_subdomain_faults(text):
+        yield invalid(path, text, detail, suggest(text))
 
 
 def dns_1035_label(path: Path, text: str) -> Iterator[FieldProblem]:
     """A DNS label that starts with a letter (RFC 1035), as Services' names are."""
-    if len(text) > names.DNS_LABEL_MAX:
-        yield invalid(path, text, names.longest(names.DNS_LABEL_MAX))
-    elif not names.is_dns_1035_label(text):
-        yield invalid(path, text, names.DNS_1035_LABEL_RULE, suggest(text))
+    for detail in names.dns_1035_label_faults(text):
+        yield invalid(path, text, detail, suggest(text))
 
 
 def suggest(text: str) -> str | None:
@@ -76,23 +74,27 @@ def port_name(path: Path, text: str, hint: str | None = None) -> Iterator[FieldP
 
 def qualified_name(path: Path, key: str) -> Iterator[FieldProblem]:
     """A label's key."""
-    for fault in names.qualified_name_faults(key):
-        yield invalid(path, key, fault)
+    for detail in names.qualified_name_faults(key):
+        yield invalid(path, key, detail)
 
 
 def label_value(path: Path, value: str) -> Iterator[FieldProblem]:
     """A label's value."""
-    for fault in names.label_value_faults(value):
-        yield invalid(path, value, fault)
+    for detail in names.label_value_faults(value):
+        yield invalid(path, value, detail)
 
 
 def annotation_pairs(path: Path, pairs: Mapping[str, str | None]) -> Iterator[FieldProblem]:
     """Keys, whose case does not matter, and the size of all together."""
     for key in pairs:
-        for fault in names.qualified_name_faults(key.lower()):
-            yield invalid(path, key, fault)
-    if sum(len(key) + len(value or "") for key, value in pairs.items()) > ANNOTATIONS_MAX:
+        for detail in names.qualified_name_faults(key.lower()):
+            yield invalid(path, key, detail)
+    if sum(_bytes(key) + _bytes(value or "") for key, value in pairs.items()) > ANNOTATIONS_MAX:
         yield too_long(path, ANNOTATIONS_MAX)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def path_segment(path: Path, text: str) -> Iterator[FieldProblem]:
@@ -112,10 +114,12 @@ def address(path: Path, text: str) -> Iterator[FieldProblem]:
 
 
 _SPECIAL = (
-    ("is_unspecified", "may not be unspecified (0.0.0.0 or ::)"),
+    ("is_unspecified", "may not be unspecified ({})"),
     ("is_loopback", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
     ("is_link_local", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
 )
+_LOCAL_GROUPS = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
+_LOCAL_GROUP_RULE = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
 
 
 def lenient_address(path: Path, text: str) -> Iterator[FieldProblem]:
@@ -124,13 +128,35 @@ def lenient_address(path: Path, text: str) -> Iterator[FieldProblem]:
         yield from address(path, text)
 
 
+def strict_address(path: Path, text: str) -> Iterator[FieldProblem]:
+    """An IP address in the one form that an API server writes."""
+    read = sloppy.read(text)
+    if read is None:
+        yield from address(path, text)
+    elif (parsed := parse_address(text)) is None:
+        yield invalid(path, text, "must not have leading 0s")
+    elif parsed != read:
+        yield invalid(path, text, "must not be an IPv4-mapped IPv6 address")
+    elif text != canonical(text):
+        yield invalid(path, text, f'must be in canonical form ("{canonical(text)}")')
+
+
 def reachable_address(path: Path, text: str) -> Iterator[FieldProblem]:
     """An IP address that others can have: of an endpoint, or from outside. Old forms are taken."""
-    yield from lenient_address(path, text)
+    problems = list(lenient_address(path, text))
+    yield from problems or for_others(path, text)
+
+
+def for_others(path: Path, text: str) -> Iterator[FieldProblem]:
+    """No address that means something else on every machine."""
     parsed = sloppy.read(text)
+    if parsed is None:
+        yield invalid(path, text, "must be a valid IP address")
     for trait, rule in _SPECIAL:
         if getattr(parsed, trait, False):
-            yield invalid(path, text, rule)
+            yield invalid(path, text, rule.format(text))
+    if parsed is not None and any(parsed in group for group in _LOCAL_GROUPS):
+        yield invalid(path, text, _LOCAL_GROUP_RULE)
 
 
 def cidr(path: Path, text: str) -> Iterator[FieldProblem]:
@@ -143,7 +169,31 @@ def cidr(path: Path, text: str) -> Iterator[FieldProblem]:
     if "/" not in text:
         yield invalid(path, text, CIDR_RULE, f"write {text}/24 or the length that is meant")
     elif str(loose.network_address) != canonical(text.split("/")[0]):
-        yield invalid(path, text, "must not have bits set beyond the prefix", f"write {loose}")
+        detail = "must not have bits set beyond the prefix length"
+        yield invalid(path, text, detail, f"write {loose}")
+
+
+def strict_cidr(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A range in the one form that an API server writes."""
+    problems = list(cidr(path, text))
+    yield from problems
+    if not problems and text != (form := str(ipaddress.ip_network(text))):
+        yield invalid(path, text, f'must be in canonical form ("{form}")')
+
+
+def full_domain_name(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A name of at least two labels, with or without the final dot."""
+    if not text:
+        yield required(path)
+        return
+    name = text.removesuffix(".")
+    labels_ = name.split(".")
+    if faults := ",".join(names.dns_subdomain_faults(name)):
+        yield invalid(path, name, faults)
+    elif len(labels_) < 2:
+        yield invalid(path, name, "should be a domain with at least two segments separated by dots")
+    elif long := [label for label in labels_ if not names.is_dns_label(label)]:
+        yield invalid(path, long[0], ",".join(names.dns_label_faults(long[0])))
 
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -191,9 +241,8 @@ def file_mode(path: Path, value: Any) -> Iterator[FieldProblem]:
 
 def config_key(path: Path, text: str) -> Iterator[FieldProblem]:
     """A key of a ConfigMap or Secret."""
-    fault = names.config_key_fault(text)
-    if fault:
-        yield invalid(path, text, fault)
+    for detail in names.config_key_faults(text):
+        yield invalid(path, text, detail)
 
 
 def object_name(path: Path, text: str) -> Iterator[FieldProblem]:

@@ -112,7 +112,9 @@ def _validate(taken: Intake, found: Examination) -> None:
         taken.defaulted = deepcopy(found.sound)
         apply_defaults(taken.defaulted)
         rules = validation.rule_problems(replace(found, sound=taken.defaulted))
-        taken.problems = validation.unique([*taken.problems, *rules, *_nameless(found.sound)])
+        of_new = validation.creation_problems(taken.defaulted)
+        every = [*taken.problems, *rules, *of_new, *_nameless(found.sound)]
+        taken.problems = validation.unique(every)
 
 
 def _nameless(obj: Object) -> list[FieldProblem]:

@@ -15,7 +15,6 @@ from typing import Any
 DNS_LABEL_MAX = 63
 DNS_SUBDOMAIN_MAX = 253
 LABEL_VALUE_MAX = 63
-_NAME_PART_MAX = 63
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
@@ -26,7 +25,7 @@ _DNS_SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _QUALIFIED_NAME = re.compile(_QUALIFIED)
 _LABEL_VALUE = re.compile(rf"(?:{_QUALIFIED})?")
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
-_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+")
 
@@ -45,22 +44,23 @@ DNS_SUBDOMAIN_RULE = (
     "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
     r"for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
-_NAME_RULE = (
+_NAME_PART_RULE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
     "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
     "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
-QUALIFIED_NAME_RULE = f"name part {_NAME_RULE}"
-_OF_TWO_PARTS = (
-    f"a qualified name {_NAME_RULE} with an optional DNS subdomain prefix and '/' "
+QUALIFIED_NAME_RULE = (
+    f"a qualified name {_NAME_PART_RULE} with an optional DNS subdomain prefix and '/' "
     "(e.g. 'example.com/MyName')"
 )
-_NOT_EMPTY = "must be non-empty"
 LABEL_VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
     "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
+
+NO_DOTS_RULE = "must not contain dots"
+"""Of what would be a label if it had none."""
 
 CONFIG_KEY_RULE = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
@@ -99,52 +99,7 @@ def is_dns_subdomain(text: str) -> bool:
 
 def is_qualified_name(text: str) -> bool:
     """A label's or annotation's key: `name` or `dns.prefix/name`."""
-    prefix, slash, bare = text.rpartition("/")
-    if slash and not is_dns_subdomain(prefix):
-        return False
-    return len(bare) <= _NAME_PART_MAX and _QUALIFIED_NAME.fullmatch(bare) is not None
-
-
-def qualified_name_faults(text: str) -> Iterator[str]:
-    """What is wrong with a label's key, each by itself, as validation.IsQualifiedName has it."""
-    parts = text.split("/")
-    if len(parts) > 2:
-        yield _OF_TWO_PARTS
-        return
-    if len(parts) == 2 and not parts[0]:
-        yield f"prefix part {_NOT_EMPTY}"
-    elif len(parts) == 2:
-        yield from (f"prefix part {fault}" for fault in dns_subdomain_faults(parts[0]))
-    if not parts[-1]:
-        yield f"name part {_NOT_EMPTY}"
-    elif len(parts[-1]) > _NAME_PART_MAX:
-        yield f"name part {longest(_NAME_PART_MAX)}"
-    if not _QUALIFIED_NAME.fullmatch(parts[-1]):
-        yield QUALIFIED_NAME_RULE
-
-
-def dns_subdomain_faults(text: str) -> Iterator[str]:
-    """The same of a DNS subdomain."""
-    if len(text) > DNS_SUBDOMAIN_MAX:
-        yield longest(DNS_SUBDOMAIN_MAX)
-    if not _DNS_SUBDOMAIN.fullmatch(text):
-        yield DNS_SUBDOMAIN_RULE
-
-
-def dns_label_faults(text: str) -> Iterator[str]:
-    """The same of a DNS label, for which a subdomain is taken most easily."""
-    if len(text) > DNS_LABEL_MAX:
-        yield longest(DNS_LABEL_MAX)
-    if not _DNS_LABEL.fullmatch(text):
-        yield "must not contain dots" if _DNS_SUBDOMAIN.fullmatch(text) else DNS_LABEL_RULE
-
-
-def label_value_faults(text: str) -> Iterator[str]:
-    """The same of a label's value."""
-    if len(text) > LABEL_VALUE_MAX:
-        yield longest(LABEL_VALUE_MAX)
-    if not _LABEL_VALUE.fullmatch(text):
-        yield LABEL_VALUE_RULE
+    return not any(qualified_name_faults(text))
 
 
 def is_label_value(text: str) -> bool:
@@ -155,6 +110,56 @@ def is_label_value(text: str) -> bool:
 def longest(limit: int) -> str:
     """What is said of a name that is longer."""
     return f"must be no more than {limit} characters"
+
+
+def dns_label_faults(text: str) -> Iterator[str]:
+    """What is wrong with a DNS label (RFC 1123), each by itself."""
+    if len(text) > DNS_LABEL_MAX:
+        yield longest(DNS_LABEL_MAX)
+    if not _DNS_LABEL.fullmatch(text):
+        yield NO_DOTS_RULE if _DNS_SUBDOMAIN.fullmatch(text) else DNS_LABEL_RULE
+
+
+def dns_1035_label_faults(text: str) -> Iterator[str]:
+    """The same of one that starts with a letter."""
+    if len(text) > DNS_LABEL_MAX:
+        yield longest(DNS_LABEL_MAX)
+    if not _DNS_1035_LABEL.fullmatch(text):
+        yield DNS_1035_LABEL_RULE
+
+
+def dns_subdomain_faults(text: str) -> Iterator[str]:
+    """The same of dotted labels."""
+    if len(text) > DNS_SUBDOMAIN_MAX:
+        yield longest(DNS_SUBDOMAIN_MAX)
+    if not _DNS_SUBDOMAIN.fullmatch(text):
+        yield DNS_SUBDOMAIN_RULE
+
+
+def qualified_name_faults(text: str) -> Iterator[str]:
+    """What is wrong with a label's key, its prefix and its name each by itself."""
+    prefix, slash, bare = text.rpartition("/")
+    if "/" in prefix:
+        yield QUALIFIED_NAME_RULE
+        return
+    if slash and not prefix:
+        yield "prefix part must be non-empty"
+    elif slash:
+        yield from (f"prefix part {fault}" for fault in dns_subdomain_faults(prefix))
+    if not bare:
+        yield "name part must be non-empty"
+    elif len(bare) > LABEL_VALUE_MAX:
+        yield f"name part {longest(LABEL_VALUE_MAX)}"
+    if not _QUALIFIED_NAME.fullmatch(bare):
+        yield f"name part {_NAME_PART_RULE}"
+
+
+def label_value_faults(text: str) -> Iterator[str]:
+    """What is wrong with a label's value."""
+    if len(text) > LABEL_VALUE_MAX:
+        yield longest(LABEL_VALUE_MAX)
+    if not _LABEL_VALUE.fullmatch(text):
+        yield LABEL_VALUE_RULE
 
 
 def port_name_faults(text: str) -> Iterator[str]:
@@ -176,13 +181,16 @@ def is_port_name(text: str) -> bool:
     return not any(port_name_faults(text))
 
 
-def config_key_fault(text: str) -> str | None:
-    """Why a text is no key of a ConfigMap or Secret; None when it is one."""
+def config_key_faults(text: str) -> Iterator[str]:
+    """Why a text is no key of a ConfigMap or Secret."""
+    if len(text) > DNS_SUBDOMAIN_MAX:
+        yield longest(DNS_SUBDOMAIN_MAX)
     if not _CONFIG_KEY.fullmatch(text):
-        return CONFIG_KEY_RULE
+        yield CONFIG_KEY_RULE
     if text in (".", ".."):
-        return f"must not be '{text}'"
-    return "must not start with '..'" if text.startswith("..") else None
+        yield f"must not be '{text}'"
+    elif text.startswith(".."):
+        yield "must not start with '..'"
 
 
 def is_dns_search(text: str) -> bool:

@@ -31,12 +31,19 @@ class Key(str):
     __slots__ = ()
 
 
+class Name(str):
+    """A field's name with dots in it that stands in a path without brackets."""
+
+    __slots__ = ()
+
+
 class FieldProblem(Struct, frozen=True):
     """What is wrong at one field: `path` leads to it, `reason` is the Status cause's reason.
 
     `UnknownField` is netlab's own: Kubernetes reports those as a 400, without a cause.
     `meant` is what the user probably meant: the path where an unknown field belongs, or the
-    value instead of an unsupported one.
+    value instead of an unsupported one. `written` is where it stands, if an API server names it by
+    another path.
     """
 
     path: Path
@@ -44,6 +51,12 @@ class FieldProblem(Struct, frozen=True):
     hint: str | None = None
     reason: Reason = "FieldValueInvalid"
     meant: Path | str | None = None
+    written: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """Where in the object it stands."""
+        return self.path if self.written is None else self.written
 
     @property
     def field(self) -> str:
@@ -65,11 +78,15 @@ def render_path(path: Path) -> str:
     """
     text = ""
     for part in path:
-        if isinstance(part, int | Key) or "." in part or "/" in part:
+        if isinstance(part, int | Key) or _is_key(part):
             text += f"[{part}]"
         else:
             text += f".{part}" if text else part
     return text
+
+
+def _is_key(part: str) -> bool:
+    return not isinstance(part, Name) and ("." in part or "/" in part)
 
 
 def quote(value: Any) -> str:

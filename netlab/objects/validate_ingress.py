@@ -9,15 +9,17 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from netlab.objects import fields, names
+from netlab.objects import fields, names, sloppy
 from netlab.objects.kinds.ingress import CLASS_ANNOTATION
 from netlab.objects.meta import Object
 from netlab.objects.problems import (
     FieldProblem,
+    Name,
     Path,
     forbidden,
     invalid,
     not_supported,
+    quote,
     required,
     too_long,
 )
@@ -33,6 +35,9 @@ WILDCARD_RULE = (
 
 CONTROLLER_MAX = 250
 
+_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+HTTP_PATH_RULE = f"Invalid path (regex used for validation is '{_HTTP_PATH.pattern}')"
+
 _SEQUENCES = ("//", "/./", "/../", "%2f", "%2F")
 _ENDS = ("/..", "/.")
 
@@ -40,26 +45,31 @@ _ENDS = ("/..", "/.")
 def ingress(obj: Object) -> Iterator[FieldProblem]:
     """An Ingress: hosts, paths, backends, certificates, class."""
     spec: Mapping = obj.get("spec") or {}
-    if not spec.get("rules") and not spec.get("defaultBackend"):
-        yield invalid(("spec",), spec, "either `defaultBackend` or `rules` must be specified")
-    yield from _class(obj, spec)
+    if not spec.get("rules") and spec.get("defaultBackend") is None:
+        yield invalid(
+            ("spec",), spec.get("rules"), "either `defaultBackend` or `rules` must be specified"
+        )
     if spec.get("defaultBackend") is not None:
         yield from _backend(("spec", "defaultBackend"), spec["defaultBackend"])
     for index, rule in enumerate(spec.get("rules") or []):
         yield from _rule(("spec", "rules", index), rule)
     for index, entry in enumerate(spec.get("tls") or []):
         yield from _tls(("spec", "tls", index), entry)
+    if spec.get("ingressClassName") is not None:
+        yield from fields.dns_subdomain(("spec", "ingressClassName"), spec["ingressClassName"])
 
 
-def _class(obj: Object, spec: Mapping) -> Iterator[FieldProblem]:
-    name = spec.get("ingressClassName")
-    if name is None:
-        return
-    yield from fields.dns_subdomain(("spec", "ingressClassName"), name)
+def ingress_create(obj: Object, stored: Object | None) -> Iterator[FieldProblem]:
+    """Of a new one: that its class is the one of the annotation of old."""
+    name = (obj.get("spec") or {}).get("ingressClassName")
     annotation = ((obj.get("metadata") or {}).get("annotations") or {}).get(CLASS_ANNOTATION)
-    if annotation is not None and annotation != name:
-        detail = "must match `ingressClassName` when both are specified"
-        yield invalid(("annotations", CLASS_ANNOTATION), annotation, detail)
+    if stored is None and None not in (name, annotation) and annotation != name:
+        yield FieldProblem(
+            ("annotations", Name(CLASS_ANNOTATION)),
+            f"Invalid value: {quote(annotation)}: "
+            "must match `ingressClassName` when both are specified",
+            written=("metadata", "annotations", CLASS_ANNOTATION),
+        )
 
 
 def _rule(path: Path, rule: Mapping) -> Iterator[FieldProblem]:
@@ -74,19 +84,31 @@ def _rule(path: Path, rule: Mapping) -> Iterator[FieldProblem]:
 
 
 def _host(path: Path, host: str) -> Iterator[FieldProblem]:
-    if fields.parse_address(host) is not None:
+    if sloppy.read(host) is not None:
         yield invalid(path, host, "must be a DNS name, not an IP address")
-    if "*" not in host:
+    yield from _maybe_wildcard(path, host)
+
+
+def _maybe_wildcard(path: Path, host: str) -> Iterator[FieldProblem]:
+    if "*" in host:
+        yield from (invalid(path, host, detail) for detail in _wildcard_faults(host))
+    else:
         yield from fields.dns_subdomain(path, host)
-    elif not host.startswith("*.") or not names.is_dns_subdomain(host[2:]):
-        yield invalid(path, host, WILDCARD_RULE)
+
+
+def _wildcard_faults(host: str) -> Iterator[str]:
+    if len(host) > names.DNS_SUBDOMAIN_MAX:
+        yield names.longest(names.DNS_SUBDOMAIN_MAX)
+    if not host.startswith("*.") or not names.is_dns_subdomain(host[2:]):
+        yield WILDCARD_RULE
 
 
 def _http_path(path: Path, entry: Mapping) -> Iterator[FieldProblem]:
     kind, text = entry.get("pathType"), entry.get("path") or ""
     if kind is None:
         yield required((*path, "pathType"), "pathType must be specified")
-    elif kind in ("Exact", "Prefix"):
+        return
+    if kind in ("Exact", "Prefix"):
         yield from _normal((*path, "path"), text)
     elif kind == "ImplementationSpecific":
         if text and not text.startswith("/"):
@@ -139,22 +161,18 @@ def _service(path: Path, service: Mapping) -> Iterator[FieldProblem]:
 
 
 def _reference(path: Path, reference: Mapping) -> Iterator[FieldProblem]:
+    if reference.get("apiGroup") is not None:
+        yield from fields.dns_subdomain((*path, "apiGroup"), reference["apiGroup"])
     for field in ("kind", "name"):
         if not reference.get(field):
             yield required((*path, field))
-        elif re.search(r"[/%]", reference[field]) or reference[field] in (".", ".."):
-            detail = "may not be '.' or '..', nor contain '/' or '%'"
-            yield invalid((*path, field), reference[field], detail)
-    if reference.get("apiGroup"):
-        yield from fields.dns_subdomain((*path, "apiGroup"), reference["apiGroup"])
+        else:
+            yield from fields.path_segment((*path, field), reference[field])
 
 
 def _tls(path: Path, entry: Mapping) -> Iterator[FieldProblem]:
     for position, host in enumerate(entry.get("hosts") or []):
-        if "*" not in host:
-            yield from fields.dns_subdomain((*path, "hosts", position), host)
-        elif not host.startswith("*.") or not names.is_dns_subdomain(host[2:]):
-            yield invalid((*path, "hosts", position), host, WILDCARD_RULE)
+        yield from _maybe_wildcard((*path, "hosts", position), host)
     if entry.get("secretName"):
         yield from fields.dns_subdomain((*path, "secretName"), entry["secretName"])
 
@@ -178,8 +196,8 @@ def _prefixed_path(path: Path, text: str) -> Iterator[FieldProblem]:
         yield invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')
     else:
         yield from fields.dns_subdomain(path, domain)
-        if not re.fullmatch(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", rest):
-            yield invalid(path, rest, "Invalid path")
+        if not _HTTP_PATH.fullmatch(rest):
+            yield invalid(path, rest, HTTP_PATH_RULE)
 
 
 def _parameters(path: Path, parameters: Mapping) -> Iterator[FieldProblem]:
@@ -190,8 +208,9 @@ def _parameters(path: Path, parameters: Mapping) -> Iterator[FieldProblem]:
         yield required((*path, "scope"))
     elif scope not in scopes:
         yield not_supported((*path, "scope"), scope, scopes)
-    elif scope == "Namespace" and not namespace:
-        detail = "`parameters.scope` is set to 'Namespace'"
-        yield required((*path, "namespace"), detail)
     elif scope == "Cluster" and namespace is not None:
         yield forbidden((*path, "namespace"), "`parameters.scope` is set to 'Cluster'")
+    elif scope == "Namespace" and namespace is None:
+        yield required((*path, "namespace"), "`parameters.scope` is set to 'Namespace'")
+    elif scope == "Namespace":
+        yield from fields.dns_label((*path, "namespace"), namespace or "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from netlab.objects import fields, sloppy
 from netlab.objects.meta import Object
 from netlab.objects.numbers import whole
@@ -84,13 +86,21 @@ def _cluster_ips(spec: dict[str, Any]) -> Iterator[FieldProblem]:
         if len(written) > 1:
             yield invalid(path, written, "'None' must be the first and only value")
         return
-    rows: list[tuple[Path, str]] = [(("spec", "clusterIP"), first)]
-    rows += [((*path, index), text) for index, text in enumerate(written) if index]
-    for where, text in rows:
-        if text:
-            yield from fields.lenient_address(where, text)
+    faults = [each for i, text in enumerate(written or [first]) for each in _cluster_ip(i, text)]
+    yield from faults
     if len(written) > 2:
         yield invalid(path, written, "may only hold up to 2 values")
+    families_of = {read.version for text in written if (read := sloppy.read(text)) is not None}
+    if not faults and len(written) > 1 and len(families_of) == 1:
+        yield invalid(path, written, "may specify no more than one IP for each IP family")
+
+
+def _cluster_ip(index: int, text: str) -> Iterator[FieldProblem]:
+    """An address, which the API server always names as one of `clusterIPs`."""
+    if text:
+        written = ("spec", "clusterIP") if index == 0 else None
+        for problem in fields.lenient_address(("spec", "clusterIPs", index), text):
+            yield replace(problem, written=written)
 
 
 def _ports(spec: dict[str, Any]) -> Iterator[FieldProblem]:

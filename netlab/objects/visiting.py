@@ -26,8 +26,8 @@ POD_SPEC = (
     "priorityClassName", "runtimeClassName", "preemptionPolicy", "overhead", "os",
 )  # fmt: skip
 _SERVICE_SPEC = (
-    "clusterIPs", "externalName", "ports", "selector", "sessionAffinity", "sessionAffinityConfig",
-    "ipFamilies", "ipFamilyPolicy", "clusterIP", "externalIPs", "type", "loadBalancerSourceRanges",
+    "externalName", "ports", "selector", "sessionAffinity", "sessionAffinityConfig",
+    "ipFamilies", "ipFamilyPolicy", "clusterIPs", "externalIPs", "type", "loadBalancerSourceRanges",
     "allocateLoadBalancerNodePorts", "loadBalancerClass", "externalTrafficPolicy",
     "healthCheckNodePort", "internalTrafficPolicy", "trafficDistribution",
 )  # fmt: skip
@@ -58,6 +58,14 @@ _WORKLOADS = {
         "successfulJobsHistoryLimit", "failedJobsHistoryLimit",
     ),
 }  # fmt: skip
+_CLAIM_SPEC = (
+    "selector", "accessModes", "resources", "storageClassName", "volumeMode", "dataSource",
+    "dataSourceRef", "volumeAttributesClassName",
+)  # fmt: skip
+_VOLUME_SPEC = (
+    "accessModes", "capacity", "persistentVolumeReclaimPolicy", "nodeAffinity", "hostPath", "nfs",
+    "local", "csi", "storageClassName", "volumeMode", "volumeAttributesClassName",
+)  # fmt: skip
 _PORT = ("name", "containerPort", "port", "hostPort", "protocol", "targetPort", "appProtocol")
 
 _WITHIN: Mapping[str, Sequence[str]] = {
@@ -73,11 +81,53 @@ _WITHIN: Mapping[str, Sequence[str]] = {
     "topologySpreadConstraints": (
         "maxSkew", "topologyKey", "whenUnsatisfiable", "minDomains", "labelSelector",
     ),
+    "parentRef": ("group", "resource", "name", "namespace"),
+    "subsets": ("addresses", "notReadyAddresses", "ports"),
+    "addresses": ("ip", "hostname", "nodeName"),
+    "notReadyAddresses": ("ip", "hostname", "nodeName"),
+    "endpoints": ("addresses", "nodeName", "deprecatedTopology", "hostname", "hints"),
+    "taints": ("key", "value", "effect"),
+    "parameters": ("apiGroup", "kind", "name", "scope", "namespace"),
+    "resource": ("apiGroup", "kind", "name"),
+    "backend": ("resource", "service"),
+    "paths": ("pathType", "path", "backend"),
+    "rules": ("host", "http"),
     "httpGet": ("path", "port", "scheme", "host", "httpHeaders"),
 }  # fmt: skip
 """By the name of a field: what it holds, in the order in which that is looked at."""
 
-_SPECS = {"Service": _SERVICE_SPEC, "Pod": POD_SPEC, "PodTemplate": (), **_WORKLOADS}
+_TOP = ("metadata", "spec", "template")
+_TOPS: Mapping[str, Sequence[str]] = {
+    "Service": _TOP,
+    "Pod": _TOP,
+    "PodTemplate": _TOP,
+    **dict.fromkeys(_WORKLOADS, _TOP),
+    "EndpointSlice": ("metadata", "addressType", "ports", "endpoints"),
+    "Endpoints": ("metadata", "subsets"),
+    "Ingress": _TOP,
+    "IngressClass": _TOP,
+    "PersistentVolume": _TOP,
+    "PersistentVolumeClaim": _TOP,
+    "Node": _TOP,
+    "IPAddress": _TOP,
+    "StorageClass": (
+        "metadata", "provisioner", "parameters", "reclaimPolicy", "volumeBindingMode",
+        "allowedTopologies",
+    ),
+    "PriorityClass": ("metadata", "value", "preemptionPolicy"),
+    "Event": ("involvedObject", "reportingComponent", "reportingInstance", "action", "reason"),
+}  # fmt: skip
+_SPECS: Mapping[str, Sequence[str]] = {
+    "Service": _SERVICE_SPEC,
+    "Pod": POD_SPEC,
+    "Ingress": ("defaultBackend", "rules", "tls", "ingressClassName"),
+    "IngressClass": ("controller", "parameters"),
+    "PersistentVolume": _VOLUME_SPEC,
+    "PersistentVolumeClaim": _CLAIM_SPEC,
+    "Node": ("taints", "podCIDRs"),
+    "PodTemplate": (),
+    **_WORKLOADS,
+}
 _INNER_SPECS = {"template": POD_SPEC, "jobTemplate": _WORKLOADS["Job"]}
 """The specs that stand below a field."""
 _ZEROS = ("selector", "template", "jobTemplate")
@@ -98,7 +148,7 @@ def ordered(
     """All of them: the rules' in their order, and each of the structure's before the first of these
     that is about a later field. Of kinds whose order nobody has written down the structure's come
     first."""
-    if kind not in _SPECS or not structural:
+    if kind not in _TOPS or not structural:
         return [*structural, *rules]
     said = list(rules)
     for one in sorted(structural, key=lambda problem: _rank(kind, problem.path)):
@@ -125,7 +175,7 @@ def by_fields(
 def _rank(kind: str, path: Path) -> tuple[int, ...]:
     """Sorts paths in the order of looking."""
     ranks: list[int] = []
-    within: Sequence[str] = ("metadata", "spec", "template")
+    within = _TOPS[kind]
     above = ""
     for part in path:
         if isinstance(part, int):
@@ -139,4 +189,4 @@ def _rank(kind: str, path: Path) -> tuple[int, ...]:
 
 
 def _of_spec(kind: str, above: str) -> Sequence[str]:
-    return _INNER_SPECS[above] if above in _INNER_SPECS else _SPECS[kind]
+    return _INNER_SPECS[above] if above in _INNER_SPECS else _SPECS.get(kind, ())

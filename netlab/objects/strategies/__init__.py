@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netlab.objects.kinds import BY_KIND, Kind
-from netlab.objects.kinds.cluster import LEASE
 from netlab.objects.kinds.configuration import SERVICE_ACCOUNT
-from netlab.objects.kinds.events import EVENT
 from netlab.objects.kinds.records import Records
 from netlab.objects.meta import Object
 from netlab.objects.strategies.strategy import Strategy
 
-PLAIN = (EVENT, LEASE, SERVICE_ACCOUNT)
+PLAIN = (SERVICE_ACCOUNT,)
 """Kinds of which all is allowed that their schema allows."""
 
 STRATEGIES: Mapping[Kind, Strategy] = Records(

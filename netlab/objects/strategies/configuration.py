@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from netlab.objects import fields
+from netlab.objects import fields, gowords
 from netlab.objects.kinds.configuration import CONFIG_MAP, SECRET
 from netlab.objects.meta import Object
-from netlab.objects.problems import FieldProblem, Key, Path, forbidden, invalid, required
+from netlab.objects.problems import Key, forbidden, invalid, required, too_long
 from netlab.objects.strategies.strategy import Problems, Strategy, fill, keeps
 
 _CONFIG_MAX = 1024 * 1024
-_NO_LINE_BREAKS = str.maketrans("", "", "\r\n")
 
 
 def _secret(obj: Object) -> None:
@@ -27,69 +24,65 @@ def _secret(obj: Object) -> None:
 
 
 def _config_map(obj: Object) -> Problems:
-    yield from _data(obj, encoded=("binaryData",))
+    data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+    for key in data:
+        yield from fields.config_key(("data", Key(key)), key)
+        if key in binary:
+            yield invalid(("data", Key(key)), key, "duplicate of key present in binaryData")
+    yield from _encoded("binaryData", binary)
+    size = sum(len(value.encode(errors="surrogatepass")) for value in data.values())
+    if size + sum(map(gowords.base64_size, binary.values())) > _CONFIG_MAX:
+        yield too_long((Key(""),), _CONFIG_MAX)
 
 
 def _secret_data(obj: Object) -> Problems:
-    yield from _data(obj, encoded=("data", "binaryData"))
-    kind, data = obj.get("type"), obj.get("data") or {}
-    yield from (required(("data", Key(key))) for key in _NEEDED.get(kind, ()) if not data.get(key))
-    if kind == "kubernetes.io/basic-auth" and not data.keys() & set(_BASIC):
-        yield from (required(("data", Key(key))) for key in _BASIC)
+    kind, data = str(obj.get("type") or ""), obj.get("data") or {}
+    yield from _encoded("data", data)
+    if sum(map(gowords.base64_size, data.values())) > _CONFIG_MAX:
+        yield too_long(("data",), _CONFIG_MAX)
+    missing = [key for key in _NEEDED.get(kind, ()) if key not in data]
+    if kind == _SSH and not data.get(_SSH_KEY):
+        missing = [_SSH_KEY]
+    elif kind == "kubernetes.io/basic-auth" and not data.keys() & set(_BASIC):
+        missing = list(_BASIC)
+    yield from (required(("data", Key(key))) for key in missing)
     if kind == "kubernetes.io/service-account-token":
         annotation = "kubernetes.io/service-account.name"
-        if not (obj["metadata"].get("annotations") or {}).get(annotation):
+        if not ((obj.get("metadata") or {}).get("annotations") or {}).get(annotation):
             yield required(("metadata", "annotations", Key(annotation)))
     for key in _IN_JSON.get(kind, ()):
-        if data.get(key) and not _is_json_object(data[key]):
-            path = ("data", Key(key))
-            yield invalid(path, "<secret contents redacted>", "invalid character in JSON object")
+        if key in data and (fault := _fault_in_json(data[key])):
+            yield invalid(("data", Key(key)), "<secret contents redacted>", fault)
 
 
-def _is_json_object(encoded: str) -> bool:
-    try:
-        return isinstance(json.loads(base64.b64decode(encoded)), dict)
-    except ValueError:
-        return False
+def _encoded(field: str, data: Mapping[str, str]) -> Problems:
+    """Keys, which become file names, and bytes as JSON has them."""
+    for key, value in data.items():
+        yield from fields.config_key((field, Key(key)), key)
+        if fault := gowords.base64_fault(value):
+            hint = "write plain text in stringData" if field == "data" else None
+            yield invalid((field, Key(key)), value, fault, hint)
+
+
+def _fault_in_json(encoded: str) -> str | None:
+    if gowords.base64_fault(encoded):
+        return None
+    return gowords.json_fault(base64.b64decode(encoded).decode(errors="replace"))
 
 
 _BASIC = ("username", "password")
-_NEEDED: Mapping[Any, Sequence[str]] = {
+_SSH = "kubernetes.io/ssh-auth"
+_SSH_KEY = "ssh-privatekey"
+_NEEDED: Mapping[str, Sequence[str]] = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
 }
 """The keys without which a Secret of a type is none."""
-_IN_JSON: Mapping[Any, Sequence[str]] = {
+_IN_JSON: Mapping[str, Sequence[str]] = {
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
 }
-
-
-def _data(obj: Object, *, encoded: Sequence[str]) -> Problems:
-    """Keys, which become file names, and the size of it all; `encoded` fields are in base64."""
-    size = 0
-    for field in ("data", "binaryData"):
-        for key, value in (obj.get(field) or {}).items():
-            size += len(value.encode())
-            yield from fields.config_key((field, Key(key)), key)
-            if field in encoded:
-                yield from _base64((field, Key(key)), value)
-    for key in (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys():
-        yield invalid(("data", Key(key)), key, "duplicate of key present in binaryData")
-    if size > _CONFIG_MAX:
-        text = f"Too long: may not be more than {_CONFIG_MAX} bytes"
-        yield FieldProblem(("data",), text, None, "FieldValueTooLong")
-
-
-def _base64(path: Path, text: str) -> Problems:
-    """Bytes as JSON has them; line breaks may stand anywhere in them."""
-    try:
-        base64.b64decode(text.translate(_NO_LINE_BREAKS), validate=True)
-    except ValueError:
-        hint = "write plain text in stringData" if path[0] == "data" else None
-        yield invalid(path, text, "illegal base64 data", hint)
 
 
 def _config_update(new: Object, old: Object) -> Problems:
@@ -100,8 +93,8 @@ def _config_update(new: Object, old: Object) -> Problems:
 
 
 def _secret_update(new: Object, old: Object) -> Problems:
-    yield from _config_update(new, old)
     yield from keeps("type")(new, old)
+    yield from _config_update(new, old)
 
 
 STRATEGIES = {

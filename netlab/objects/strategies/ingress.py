@@ -15,7 +15,11 @@ def _ingress_class(obj: Object) -> None:
 
 
 STRATEGIES = {
-    INGRESS: Strategy(validate=validate_ingress.ingress, validate_status=load_balancer),
+    INGRESS: Strategy(
+        validate=validate_ingress.ingress,
+        validate_direct=validate_ingress.ingress_create,
+        validate_status=load_balancer,
+    ),
     INGRESS_CLASS: Strategy(
         default=_ingress_class,
         validate=validate_ingress.ingress_class,

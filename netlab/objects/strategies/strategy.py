@@ -57,8 +57,8 @@ class Strategy(Struct, frozen=True):
     """What may not change: of the new object, and the stored one."""
 
     validate_direct: Callable[[Object, Object | None], Problems] = _allow
-    """What may be written through a subresource alone: of the new object, and the stored one (None:
-    there is none)."""
+    """What may be written through a subresource alone, or not at first: of the new object, and the
+    stored one (None: there is none)."""
 
     validate_status: Callable[[Path, Mapping], Problems] = _allow
     """What addresses and names in a status may be; what it leaves out is no problem."""

@@ -368,7 +368,7 @@ def test_what_it_may_say_of_resources_and_sidecars():
 @pytest.mark.parametrize(
     ("kind", "data", "missing"),
     [
-        ("tls", {"tls.crt": ""}, ["tls.crt", "tls.key"]),
+        ("tls", {"tls.crt": ""}, ["tls.key"]),
         ("tls", {"tls.crt": "eA==", "tls.key": "eA=="}, []),
         ("ssh-auth", {}, ["ssh-privatekey"]),
         ("basic-auth", {}, ["username", "password"]),

@@ -3,7 +3,7 @@
 import pytest
 
 from netlab.objects.strategies import apply_defaults
-from netlab.objects.validation import validate
+from netlab.objects.validation import creation_problems, validate
 
 BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
 PATH = {"path": "/", "pathType": "Prefix", "backend": BACKEND}
@@ -138,7 +138,7 @@ def test_sound_ones(obj):
         ),
         (
             ingress({"kubernetes.io/ingress.class": "a"}, ingressClassName="b", rules=[{}]),
-            "annotations[kubernetes.io/ingress.class]",
+            "annotations.kubernetes.io/ingress.class",
             "must match `ingressClassName` when both are specified",
         ),
         (class_(), "spec.controller", "Required value"),
@@ -163,6 +163,6 @@ def test_sound_ones(obj):
     ],
 )
 def test_mistakes(obj, field, words):
-    said = {one.field: one.message for one in validate(obj)}
+    said = {one.field: one.message for one in [*validate(obj), *creation_problems(obj)]}
     assert field in said, said
     assert words in said[field]

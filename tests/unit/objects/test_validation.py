@@ -119,7 +119,7 @@ RFC1035 = "a DNS-1035 label must consist of"
             "alpha-numeric",
         ),
         (service(ports=[{"port": 1, "protocol": "tcp"}]), "spec.ports[0].protocol", "Unsupported"),
-        (service(clusterIP="10.96.0.300"), "spec.clusterIP", "must be a valid IP address"),
+        (service(clusterIP="10.96.0.300"), "spec.clusterIPs[0]", "must be a valid IP address"),
         (
             service(type="NodePort", clusterIP="None"),
             "spec.clusterIPs[0]",
@@ -239,8 +239,8 @@ RFC1035 = "a DNS-1035 label must consist of"
         (
             made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4",
                  endpoints=[{"addresses": ["::1"]}]),
-            "endpoints[0].addresses[0]",
-            "must be a valid IPv4 address",
+            "endpoints[0].addresses",
+            'Invalid value: "::1": must be an IPv4 address',
         ),
         (
             made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4",
@@ -355,7 +355,7 @@ RFC1035 = "a DNS-1035 label must consist of"
             "spec.defaultBackend.service.port.name",
             "must contain only alpha-numeric characters",
         ),
-        (made("Node", "v1", spec={"podCIDR": "a"}), "spec.podCIDR", "must be a valid CIDR"),
+        (made("Node", "v1", spec={"podCIDR": "a"}), "spec.podCIDRs[0]", "must be a valid CIDR"),
         (service(externalIPs=["0.0.0.0"]), "spec.externalIPs[0]", "may not be unspecified"),
         (made("Namespace", "v1", "a.b"), "metadata.name", "must not contain dots"),
         (
@@ -389,7 +389,7 @@ RFC1035 = "a DNS-1035 label must consist of"
         (made("ConfigMap", "v1", binaryData={"a": "eA"}), "binaryData[a]", "illegal base64 data"),
         (made("ConfigMap", "v1", data={"a": ""}, binaryData={"a": ""}), "data[a]",
          "duplicate of key present in binaryData"),
-        (made("Secret", "v1", data={"a": "eHh4" * 2**18, "b": "eA=="}), "data", "Too long"),
+        (made("Secret", "v1", data={"a": "eHh4" * (2**20 // 3), "b": "eHg="}), "data", "Too long"),
         (made("Pod", "v1", "../../p"), "metadata.name", "RFC 1123 subdomain"),
         (
             made("ConfigMap", "v1", metadata={"name": "a", "namespace": "../b"}),

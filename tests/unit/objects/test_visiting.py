@@ -45,7 +45,7 @@ def test_of_a_service_values_that_are_none_come_where_their_fields_are_looked_at
         "spec.sessionAffinity",
         "spec.ipFamilies[0]",
         "spec.ipFamilyPolicy",
-        "spec.clusterIP",
+        "spec.clusterIPs[0]",
         "spec.externalIPs[0]",
         "spec.ports[0].nodePort",
         "spec.type",
