@@ -199,7 +199,7 @@ class Container(TypedDict):
     stdin: NotRequired[bool]
     stdinOnce: NotRequired[bool]
     terminationMessagePath: NotRequired[str]
-    terminationMessagePolicy: NotRequired[Literal["FallbackToLogsOnError", "File"]]
+    terminationMessagePolicy: NotRequired[Literal["File", "FallbackToLogsOnError"]]
     tty: NotRequired[bool]
     volumeDevices: NotRequired[list[VolumeDevice]]
     volumeMounts: NotRequired[list[VolumeMount]]
@@ -328,7 +328,7 @@ class DaemonSetStatus(TypedDict):
 
 class DaemonSetUpdateStrategy(TypedDict, total=False):
     rollingUpdate: RollingUpdateDaemonSet
-    type: Literal["OnDelete", "RollingUpdate"]
+    type: str
 
 class Deployment(TypedDict):
     apiVersion: Literal["apps/v1"]
@@ -368,7 +368,7 @@ class DeploymentStatus(TypedDict, total=False):
 
 class DeploymentStrategy(TypedDict, total=False):
     rollingUpdate: RollingUpdateDeployment
-    type: Literal["Recreate", "RollingUpdate"]
+    type: str
 
 class DownwardAPIProjection(TypedDict, total=False):
     items: list[DownwardAPIVolumeFile]
@@ -724,7 +724,7 @@ class JobSpec(TypedDict):
     activeDeadlineSeconds: NotRequired[int]
     backoffLimit: NotRequired[int]
     backoffLimitPerIndex: NotRequired[int]
-    completionMode: NotRequired[Literal["Indexed", "NonIndexed"]]
+    completionMode: NotRequired[Literal["NonIndexed", "Indexed"]]
     completions: NotRequired[int]
     managedBy: NotRequired[str]
     manualSelector: NotRequired[bool]
@@ -932,7 +932,7 @@ class NodeSelector(TypedDict):
 
 class NodeSelectorRequirement(TypedDict):
     key: str
-    operator: Literal["DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn"]
+    operator: Literal["DoesNotExist", "Exists", "In", "NotIn", "Gt", "Lt"]
     values: NotRequired[list[str]]
 
 class NodeSelectorTerm(TypedDict, total=False):
@@ -1217,7 +1217,7 @@ class PodSpec(TypedDict):
     automountServiceAccountToken: NotRequired[bool]
     containers: list[Container]
     dnsConfig: NotRequired[PodDNSConfig]
-    dnsPolicy: NotRequired[Literal["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]]
+    dnsPolicy: NotRequired[Literal["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]]
     enableServiceLinks: NotRequired[bool]
     ephemeralContainers: NotRequired[list[EphemeralContainer]]
     hostAliases: NotRequired[list[HostAlias]]
@@ -1232,13 +1232,13 @@ class PodSpec(TypedDict):
     nodeSelector: NotRequired[dict[str, str]]
     os: NotRequired[PodOS]
     overhead: NotRequired[dict[str, Quantity]]
-    preemptionPolicy: NotRequired[Literal["Never", "PreemptLowerPriority"]]
+    preemptionPolicy: NotRequired[Literal["PreemptLowerPriority", "Never"]]
     priority: NotRequired[int]
     priorityClassName: NotRequired[str]
     readinessGates: NotRequired[list[PodReadinessGate]]
     resourceClaims: NotRequired[list[PodResourceClaim]]
     resources: NotRequired[ResourceRequirements]
-    restartPolicy: NotRequired[Literal["Always", "Never", "OnFailure"]]
+    restartPolicy: NotRequired[Literal["Always", "OnFailure", "Never"]]
     runtimeClassName: NotRequired[str]
     schedulerName: NotRequired[str]
     schedulingGates: NotRequired[list[PodSchedulingGate]]
@@ -1714,7 +1714,7 @@ class StatefulSetStatus(TypedDict):
 
 class StatefulSetUpdateStrategy(TypedDict, total=False):
     rollingUpdate: RollingUpdateStatefulSetStrategy
-    type: Literal["OnDelete", "RollingUpdate"]
+    type: str
 
 class StorageClass(TypedDict):
     allowVolumeExpansion: NotRequired[bool]
@@ -1764,7 +1764,7 @@ class TCPSocketAction(TypedDict):
     port: IntOrString
 
 class Taint(TypedDict):
-    effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"]
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
     key: str
     timeAdded: NotRequired[Time]
     value: NotRequired[str]
@@ -1772,7 +1772,7 @@ class Taint(TypedDict):
 Time = str
 
 class Toleration(TypedDict, total=False):
-    effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"]
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
     key: str
     operator: Literal["Equal", "Exists"]
     tolerationSeconds: int

@@ -28,7 +28,7 @@ CLI = "import netlab.cli.main, netlab.cli."
 BUDGETS = {
     "package": ("import netlab", 15, HEAVY | ASYNC),
     "controller, before all else": ("import netlab.boot", 89, HEAVY | ASYNC - {"logging"}),
-    "controller": (CONTROLLER, 521, {"importlib.resources", "xml", "yaml"}),
+    "controller": (CONTROLLER, 523, {"importlib.resources", "xml", "yaml"}),
     "processes": (
         "import netlab.zygote, netlab.dns.process, netlab.workload.responder",
         88,

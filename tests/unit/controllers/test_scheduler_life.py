@@ -181,9 +181,8 @@ async def test_a_no_execute_taint_drives_out_those_who_do_not_bear_it(make):
         return make.pod(name, {"app": name}, tolerations=tolerations)
 
     async with make.cluster([make.node("w1")]) as cluster:
-        await cluster.create(
-            make.pod("plain"), bearing("patient"), bearing("brief", tolerationSeconds=1)
-        )
+        brief = bearing("brief", effect="NoExecute", tolerationSeconds=1)
+        await cluster.create(make.pod("plain"), bearing("patient"), brief)
         await cluster.settle()
         await cluster.patch("Node", "w1", {"spec": {"taints": [taint]}}, "")
         await cluster.settle(5)
@@ -193,7 +192,9 @@ async def test_a_no_execute_taint_drives_out_those_who_do_not_bear_it(make):
 
 
 async def test_pods_stay_if_the_taint_goes_in_time(make):
-    toleration = {"key": "k", "operator": "Exists", "tolerationSeconds": 1}
+    toleration = {
+        "key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1,
+    }  # fmt: skip
     async with make.cluster([make.node("w1")]) as cluster:
         await cluster.create(make.pod("p", tolerations=[toleration]))
         await cluster.settle()
