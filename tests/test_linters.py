@@ -136,7 +136,7 @@ def test_the_package_holds_nothing_that_only_tests_use():
         if path.stem != "__init__"
     }
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    used = {"netlab.__main__", "netlab.compiling"}.union(  # scripts/setup runs that
+    used = {"netlab.__main__"}.union(
         *map(names_in, files), *(each.values() for each in points.values())
     )
     verbs = [HIDDEN, *VERBS.values()]

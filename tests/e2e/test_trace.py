@@ -285,7 +285,7 @@ def test_legacy_rules_are_told_by_the_simulator(legacy: Machine) -> None:
     ("words", "said", "hint"),
     [
         ("bax svc/web:80", "there is no pod, node or client bax", "did you mean box?"),
-        ("box svc/wep:80", "there is no Service default/wep", "netlab get services -A"),
+        ("box svc/wep:80", "there is no Service default/wep", "did you mean web?"),
         ("box", "from where to where?", "netlab trace client-pod svc/web:80"),
         ("box pod/zzz:80", "there is no running pod default/zzz", "netlab get pods -A"),
     ],
