@@ -140,6 +140,8 @@ def negotiate_discovery(
 ) -> tuple[str, Conversion | None]:
     """The media type of a discovery document, and which of `aggregations` it is to be, if any."""
     found = _dearest(accept, aggregations)
+    if found is None and _takes_protobuf(accept):
+        return PROTOBUF, None
     if found is None:
         raise NotAcceptable(ACCEPTED)
     return found

@@ -39,13 +39,33 @@ _OWN: Mapping[str, Message] = {
         retryAfterSeconds="5 int", uid="6 string",
     ),
     "StatusCause": _fields(reason="1 string", message="2 string", field="3 string"),
+    "APIVersions": _fields(
+        versions="1 string *", serverAddressByClientCIDRs="2 ServerAddressByClientCIDR *",
+    ),
+    "APIGroupList": _fields(groups="1 APIGroup *"),
+    "APIGroup": _fields(
+        name="1 string", versions="2 GroupVersionForDiscovery *",
+        preferredVersion="3 GroupVersionForDiscovery",
+        serverAddressByClientCIDRs="4 ServerAddressByClientCIDR *",
+    ),
+    "APIResourceList": _fields(groupVersion="1 string", resources="2 APIResource *"),
+    "APIResource": _fields(
+        name="1 string", namespaced="2 bool", kind="3 string", verbs="4 Verbs",
+        shortNames="5 string *", singularName="6 string", categories="7 string *",
+        group="8 string", version="9 string", storageVersionHash="10 string",
+    ),
+    "GroupVersionForDiscovery": _fields(groupVersion="1 string", version="2 string"),
+    "ServerAddressByClientCIDR": _fields(clientCIDR="1 string", serverAddress="2 string"),
 }  # fmt: skip
-"""What no request has, and answers have."""
+"""What no request has, and answers have: by meta/v1/generated.proto."""
+
+_ANSWERS = ("Status", "APIVersions", "APIGroupList", "APIGroup", "APIResourceList")
 
 
 def encode(document: Object) -> bytes | None:
-    """An object, a list of objects or a Status, in its envelope; None for what has no form."""
-    api_version, kind = str(document["apiVersion"]), str(document["kind"])
+    """An object, a list of objects, a Status or what discovery tells, in its envelope; None for
+    what has no form."""
+    api_version, kind = str(document.get("apiVersion") or "v1"), str(document["kind"])
     if (content := _content(document, api_version, kind)) is None:
         return None
     type_meta = _string(1, api_version) + _string(2, kind)
@@ -59,8 +79,8 @@ def event(kind: str, document: Object) -> bytes:
 
 
 def _content(document: Object, api_version: str, kind: str) -> bytes | None:
-    if (api_version, kind) == ("v1", "Status"):
-        return _message(document, "Status")
+    if api_version == "v1" and kind in _ANSWERS:
+        return _message(document, kind)
     if (name := protobuf.root(api_version, kind)) is not None:
         return _message(document, name)
     of = protobuf.root(api_version, kind.removesuffix("List"))
@@ -159,4 +179,5 @@ _SPECIAL: Mapping[str, Callable[[Any], bytes]] = {
     "MicroTime": _time,
     "FieldsV1": _raw_json,
     "RawExtension": _raw_json,
+    "Verbs": lambda value: b"".join(_string(1, one) for one in value),
 }

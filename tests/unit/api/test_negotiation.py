@@ -135,6 +135,27 @@ def content(message: bytes) -> list[tuple[int, Any]]:
     return list(protobuf.fields_of(dict(protobuf.fields_of(message[4:]))[2]))
 
 
+async def test_discovery_is_written_in_protobuf_for_who_accepts_nothing_else(lab: Any) -> None:
+    versions = await lab.ask("GET", "/api", accept=PROTOBUF)
+    assert (versions.code, versions.headers["Content-Type"]) == (200, PROTOBUF)
+    assert dict(content(versions.raw))[1] == b"v1"
+    groups = [
+        value for number, value in content((await lab.ask("GET", "/apis", accept=PROTOBUF)).raw)
+    ]
+    names = [dict(protobuf.fields_of(group))[1].decode() for group in groups]
+    plain = (await lab.ask("GET", "/apis")).json["groups"]
+    assert names == [group["name"] for group in plain] and "apps" in names
+    group = dict(content((await lab.ask("GET", "/apis/apps", accept=PROTOBUF)).raw))
+    assert dict(protobuf.fields_of(group[3])) == {1: b"apps/v1", 2: b"v1"}
+    listed = content((await lab.ask("GET", "/apis/apps/v1", accept=PROTOBUF)).raw)
+    assert dict(listed)[1] == b"apps/v1"
+    kinds = [dict(protobuf.fields_of(value)) for number, value in listed if number == 2]
+    (found,) = (kind for kind in kinds if kind[1] == b"deployments")
+    assert (found[2], found[3], found[5]) == (1, b"Deployment", b"deploy")
+    verbs = [verb for _, verb in protobuf.fields_of(found[4])]
+    assert {b"get", b"list", b"watch"} <= {*verbs}
+
+
 async def test_documents_are_written_as_they_are_accepted(lab: Any) -> None:
     for path in ("/apis", "/api/v1", "/apis/apps", PODS):
         found = await lab.ask("GET", path, accept=YAML)
