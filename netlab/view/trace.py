@@ -164,6 +164,8 @@ def _agreed(story: Story) -> str:
         return "the packet ended where the rules send it; legacy iptables tells no more"
     if not story.agreement.steps:
         return "kernel and simulator agree: no rule met it"
+    if story.agreement.steps == 1:
+        return "kernel and simulator agree in the one rule that it met"
     return f"kernel and simulator agree in all {story.agreement.steps} rules"
 
 

@@ -44,6 +44,12 @@ def test_what_was_saved_before_there_were_more_fields_is_told() -> None:
     assert "kernel and simulator agree in all 17 rules" in "\n".join(trace.lines(story))
 
 
+def test_one_rule_is_not_told_as_many() -> None:
+    story = read(EARLIER, "t.json").story
+    once = replace(story, agreement=replace(story.agreement, steps=1))
+    assert [*trace.lines(once)][-1] == "kernel and simulator agree in the one rule that it met"
+
+
 def test_what_nobody_saw_leave_is_lost_where_it_began() -> None:
     story = read(EARLIER, "t.json").story
     nowhere = replace(story.journey, outcome="timeout", delivered=None, hops=())
