@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause, Facts
+from netlab.diagnosis.remedies import remedy
 from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.decode import Observation, split
 from netlab.pathcheck.packets import ProbePacket
@@ -133,6 +135,15 @@ class Story(Struct, frozen=True):
             name_found=self.name,
         )
         return replace(self, causes=explained(self.check, result, world, facts).causes)
+
+    def with_remedies(self) -> Story:
+        """With the command that mends it by each cause: who is shown the story later does not know
+        which Service it was about."""
+        target = self.check.target
+        if not target.service:
+            return self
+        mends = partial(remedy, name=target.service, namespace=target.namespace)
+        return replace(self, causes=tuple(replace(one, remedy=mends(one)) for one in self.causes))
 
 
 def visits(

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from netlab.diagnosis.facts import count
-from netlab.diagnosis.remedies import remedy
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.config import ModeName
@@ -124,11 +123,10 @@ def _lines(story: Story, *, explain: bool, detailed: bool) -> Iterator[str]:
 
 def _causes(story: Story) -> Iterator[str]:
     """Why it was not answered, and what to do about it."""
-    target = story.check.target
     for cause in story.causes:
         yield f"  why: {cause}"
-        if cause.remedy or target.service:
-            yield f"  {MEND}{remedy(cause, target.service, target.namespace)}"
+        if cause.remedy:
+            yield f"  {MEND}{cause.remedy}"
 
 
 def _both(story: Story) -> Iterator[str]:

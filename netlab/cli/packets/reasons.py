@@ -86,7 +86,7 @@ def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Pat
         found = _network(story, world, nodes, there)
     else:
         found = of_way(story, service, world, nodes)
-    return replace(story, causes=tuple(dict.fromkeys((*found, *story.causes))))
+    return replace(story, causes=tuple(dict.fromkeys((*found, *story.causes)))).with_remedies()
 
 
 def of_check(

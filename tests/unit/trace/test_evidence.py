@@ -124,7 +124,7 @@ def test_a_protocol_that_nobody_speaks(version: int, error: tuple[int, int]) -> 
 
 def test_below_a_cause_stands_what_mends_it() -> None:
     off = Cause("NodeOff", "w1 is off", nodes=("w1",))
-    told = list(lines(story(causes=(off,))))
+    told = list(lines(story(causes=(off,)).with_remedies()))
     assert told[told.index("  why: w1 is off") + 1] == "  mend: sudo netlab node start w1"
 
 
