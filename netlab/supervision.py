@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
 import time
 import uuid
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.kernel import basedir, lock, netns, paths, process
+from netlab.kernel.readiness import is_ready
 
 START_TIMEOUT = 15.0
 """Seconds that a controller may take to start, or to end."""
@@ -54,8 +54,7 @@ class Newborn:
         log = paths.controller_log(directory)
         with contextlib.suppress(BrokenPipeError):
             os.write(self._tell, f"{directory}\n".encode())
-        answered, _, _ = select.select([self._ready], [], [], START_TIMEOUT)
-        if not answered:
+        if not is_ready(self._ready, START_TIMEOUT):
             raise NetlabError("the lab's controller does not start", hint=f"see {log}")
         if not os.read(self._ready, 1):  # closed without a word: it died
             code = self._process.wait(START_TIMEOUT)

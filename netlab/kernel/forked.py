@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from netlab.kernel import files, process, syscalls
+from netlab.kernel.readiness import is_ready
 
 # Places among the fields of /proc/PID/stat behind the name, see proc(5).
 _ARG_START, _ARG_END = 48 - 3, 49 - 3
@@ -37,7 +37,7 @@ class _Forked:
     def wait(self, timeout: float | None = None) -> int:
         with contextlib.suppress(ProcessLookupError):  # another thread has collected it
             with files.closing(os.pidfd_open(self.pid)) as descriptor:
-                ended, _, _ = select.select([descriptor], [], [], timeout)
+                ended = is_ready(descriptor, timeout)
             if not ended:
                 raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0.0)
         self._look(0)

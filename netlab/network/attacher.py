@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import socket
 import struct
 import sys
@@ -26,6 +25,7 @@ from msgspec import Struct
 
 from netlab.errors import EnvironmentLacks, KernelRefused, NetlabError
 from netlab.kernel import descriptors, netns, paths, process
+from netlab.kernel.readiness import is_ready
 from netlab.network import apply
 from netlab.network.apply import PORTION, Connected
 from netlab.network.model import PodLink
@@ -182,7 +182,7 @@ class _Beside:
 
     def has_ended(self) -> bool:
         """Whether it is to be let go of; notes whether it listens by now."""
-        if not select.select([self._socket], [], [], 0)[0]:
+        if not is_ready(self._socket.fileno()):
             return False
         self.listens = self._said() == READY
         return not self.listens

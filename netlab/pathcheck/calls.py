@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import select
 import socket
 import ssl
 import time
@@ -22,6 +21,7 @@ from types import TracebackType
 from msgspec import Struct
 
 from netlab.kernel import netns as namespaces
+from netlab.kernel.readiness import WRITE, is_ready
 from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.packets import ProbePacket
 
@@ -129,7 +129,7 @@ def _ask(sock: socket.socket, question: Question, probe: ProbePacket) -> Exchang
     since = time.monotonic()
     deadline = since + _SECONDS
     with sock:
-        _, ready, _ = select.select([], [sock], [], _SECONDS)
+        ready = is_ready(sock.fileno(), _SECONDS, WRITE)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         connected = time.monotonic() - since
         if not ready or code:

@@ -22,7 +22,6 @@ import argparse
 import contextlib
 import json
 import os
-import select
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING
 from netlab.cli import options, terminal
 from netlab.cli.packets import signals
 from netlab.errors import NetlabError, UsageError
+from netlab.kernel.readiness import is_ready
 
 if TYPE_CHECKING:
     from netlab.cli.packets.lab_now import LabNow
@@ -212,8 +212,8 @@ class _Screen:
             self.show(self._last)
         if not sys.stdin.isatty():
             return False
-        ready, _, _ = select.select([sys.stdin], [], [], 0)
-        return bool(ready) and b"q" in os.read(sys.stdin.fileno(), 64).lower()
+        stdin = sys.stdin.fileno()
+        return is_ready(stdin) and b"q" in os.read(stdin, 64).lower()
 
     def _measured(self) -> tuple[int, int]:
         size = os.get_terminal_size(terminal.raw(sys.stdout).fileno())
