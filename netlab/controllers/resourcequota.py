@@ -37,12 +37,9 @@ class ResourceQuotas(Controller):
 
     def _of_namespace(self, old: AnyKind | None, new: AnyKind | None) -> Iterable[str]:
         """The quotas of a namespace in which something else is taken now."""
-        known = self.informers["ResourceQuota"]
-        if not known.items() or not _is_other(old, new):
-            return ()
-        return [
-            meta.key(one) for one in known.by_index("namespace", meta.namespace(new or old or {}))
-        ]
+        here = meta.namespace(new or old or {})
+        known = self.informers["ResourceQuota"].by_index("namespace", here)
+        return [meta.key(one) for one in known] if known and _is_other(old, new) else ()
 
     async def reconcile(self, key: str) -> float | None:
         """Count, and say so."""
