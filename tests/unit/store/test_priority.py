@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from refusals import complaints, refused
 
 from netlab.errors import ApiError, Invalid
 from netlab.objects import priorities
@@ -33,19 +34,6 @@ def priority_class(name: str, value: int = 1000, **more: Any) -> dict[str, Any]:
 def standing(stored: dict[str, Any]) -> tuple[Any, ...]:
     spec = stored["spec"]
     return spec.get("priorityClassName"), spec["priority"], spec["preemptionPolicy"]
-
-
-def refused(registry: Any, obj: dict[str, Any]) -> str:
-    with pytest.raises(ApiError) as caught:
-        registry.create(obj)
-    assert (caught.value.code, caught.value.reason) == (403, "Forbidden")
-    return caught.value.message
-
-
-def complaints(registry: Any, obj: dict[str, Any]) -> str:
-    with pytest.raises(Invalid) as caught:
-        registry.create(obj)
-    return caught.value.message.partition(" is invalid: ")[2]
 
 
 def test_a_pod_has_its_classs_priority_or_none_in_particular(registry):

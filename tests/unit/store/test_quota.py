@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from refusals import complaints, refused
 
-from netlab.errors import ApiError, Invalid
+from netlab.errors import Invalid
 
 GI = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
 
@@ -44,19 +45,6 @@ def pod(name: str, resources: Any = None, **spec: Any) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"containers": [container], **spec},
     }
-
-
-def refused(registry: Any, obj: dict[str, Any]) -> str:
-    with pytest.raises(ApiError) as caught:
-        registry.create(obj)
-    assert (caught.value.code, caught.value.reason) == (403, "Forbidden")
-    return caught.value.message
-
-
-def complaints(registry: Any, obj: dict[str, Any]) -> str:
-    with pytest.raises(Invalid) as caught:
-        registry.create(obj)
-    return caught.value.message.partition(" is invalid: ")[2]
 
 
 def test_pods_are_counted_and_one_too_many_is_refused(registry):
